@@ -1,0 +1,59 @@
+"""L1. The only importer of time: public deadlines are UTC timestamps, inside everything is monotonic."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+monotonic = time.monotonic
+sleep = time.sleep
+
+
+def utc() -> float:
+    """Seconds since the epoch, the clock of TFX's deadlines."""
+    return time.time()
+
+
+def utc_text() -> str:
+    """Now as RFC 3339 in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A moment on the monotonic clock. A wall clock that jumps after it was made does not move it."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        return cls(monotonic() + seconds)
+
+    @classmethod
+    def from_utc(cls, timestamp: float) -> Deadline:
+        """``timestamp``: seconds since the epoch, as TFX passes them."""
+        return cls.after(timestamp - utc())
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left, never below zero."""
+        return max(0.0, self.at - monotonic())
+
+    @property
+    def expired(self) -> bool:
+        return monotonic() >= self.at
+
+    def earlier(self, seconds: float) -> Deadline:
+        """This deadline, or the one that many seconds from now if it comes first."""
+        return Deadline(min(self.at, monotonic() + seconds))
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._started = monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return monotonic() - self._started

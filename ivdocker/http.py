@@ -1,0 +1,103 @@
+"""L1. HTTP with a deadline over the whole exchange and a bound on what is read.
+
+A socket's own timeout starts anew with every byte; a server that drips one byte a second would never reach it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from ivdocker import clock
+
+BODY_LIMIT = 16 * 1024 * 1024
+"""Bytes of an answer that we are ready to read."""
+
+
+class HttpError(Exception):
+    """No answer came. ``kind``: ``refused``, ``reset``, ``timeout``, ``too-large`` or ``protocol``."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer; ``seconds`` from connecting to its last byte."""
+
+    status: int
+    body: bytes
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON (NaN and Infinity allowed, as the model servers write them). Raises ValueError."""
+        return json.loads(self.body)
+
+
+class _DeadlineSocket(socket.socket):
+    deadline: clock.Deadline
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(_seconds(self.deadline))
+        return super().recv_into(*args, **kwargs)
+
+
+def request(
+    method: str, host: str, port: int, path: str, *, deadline: clock.Deadline, body: bytes | None = None
+) -> Answer:
+    """One request on a connection of its own.
+
+    The connection is closed after it: an idle one makes Triton's shutdown wait for it. Raises HttpError.
+    """
+    watch = clock.Stopwatch()
+    connection = http.client.HTTPConnection(host, port)
+    headers = {"Connection": "close"}
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    try:
+        connection.sock = _connect(host, port, deadline)
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        content = response.read(BODY_LIMIT + 1)
+        if len(content) > BODY_LIMIT:
+            raise HttpError("too-large", f"the answer to {method} {path} is larger than {BODY_LIMIT >> 20} MiB")
+        if response.length:
+            raise HttpError("reset", f"the answer to {method} {path} ended {response.length} bytes short")
+    except TimeoutError:
+        raise HttpError("timeout", f"no whole answer to {method} {path} in {watch.seconds:.1f} s") from None
+    except ConnectionRefusedError:
+        raise HttpError("refused", f"connection to {host}:{port} refused") from None
+    except (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError) as error:
+        raise HttpError("reset", f"{host}:{port} closed the connection ({type(error).__name__})") from None
+    except http.client.HTTPException as error:
+        raise HttpError(
+            "protocol", f"{host}:{port} does not speak HTTP ({str(error) or type(error).__name__})"
+        ) from None
+    except OSError as error:
+        raise HttpError("refused", f"cannot reach {host}:{port}: {error.strerror or error}") from None
+    finally:
+        connection.close()
+    return Answer(response.status, content, watch.seconds)
+
+
+def _connect(host: str, port: int, deadline: clock.Deadline) -> _DeadlineSocket:
+    plain = socket.create_connection((host, port), timeout=_seconds(deadline))
+    connected = _DeadlineSocket(fileno=plain.detach())
+    connected.deadline = deadline
+    connected.settimeout(_seconds(deadline))
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connected
+
+
+def _seconds(deadline: clock.Deadline) -> float:
+    if deadline.expired:
+        raise TimeoutError
+    return deadline.remaining

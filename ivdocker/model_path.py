@@ -1,0 +1,75 @@
+"""L1. What the user calls the model: a folder on this machine or a URI, looked at once and never copied."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from ivdocker.errors import UsageError
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class ModelPath:
+    """``location`` is an absolute path or, with ``is_uri``, a URI that only the server can open."""
+
+    location: str
+    is_uri: bool = False
+
+    @property
+    def path(self) -> Path:
+        return Path(self.location)
+
+    @property
+    def version(self) -> str | None:
+        """The number of a version folder (``models/m/3``), None for any other."""
+        last = self.location.rstrip("/").rpartition("/")[2]
+        return last if is_version(last) else None
+
+    @property
+    def default_name(self) -> str:
+        """The folder's name, of a version folder its parent's; ``model`` where that is no name for a model."""
+        parts = self.location.rstrip("/").split("/")
+        name = parts[-2] if self.version and len(parts) > 1 else parts[-1]
+        return name if _NAME.fullmatch(name) else "model"
+
+    def folders(self) -> list[Path]:
+        """The folders in it, sorted; none where it cannot be listed (the server will say so)."""
+        try:
+            return sorted(entry for entry in self.path.iterdir() if entry.is_dir())
+        except OSError:
+            return []
+
+    def has(self, *names: str) -> bool:
+        return any((self.path / name).exists() for name in names)
+
+
+def is_version(name: str) -> bool:
+    """Whether the model servers take a folder of this name for a version."""
+    return name.isascii() and name.isdigit()
+
+
+def locate(model: str | os.PathLike[str]) -> ModelPath:
+    """Find the model. Raises UsageError, which says what is wrong with it."""
+    text = os.fspath(model)
+    if text.startswith("file://"):
+        text = unquote(urlsplit(text).path)
+    elif _URI.match(text):
+        return ModelPath(text, is_uri=True)
+    path = Path(os.path.abspath(text))
+    if not text or not os.path.lexists(path):
+        raise UsageError(f"no such model: {text!r}; give the model's folder, or a URI such as gs://bucket/model")
+    if path.is_symlink() and not path.exists():
+        raise UsageError(f"model {text!r} is a symbolic link to {os.readlink(path)!r}, which does not exist")
+    if not path.is_dir():
+        raise UsageError(f"model {text!r} is a file; give the folder it is in")
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"model {text!r}: the path is not valid UTF-8, docker cannot mount it; rename it") from None
+    return ModelPath(str(path))

@@ -1,0 +1,256 @@
+"""L1. Runs programs, and knows processes. The only importer of sh and psutil.
+
+Every program runs in a session of its own, so that a Ctrl-C in the terminal reaches us and not docker. sh is given
+the write ends of our own pipes: it starts and reaps the program, we read, and so every wait here has a deadline, can
+be cancelled, and costs a bounded amount of memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sh
+
+from ivdocker import clock
+
+# sh logs whole command lines at INFO.
+logging.getLogger("sh").setLevel(logging.WARNING)
+
+CAPTURE_LIMIT = 8 * 1024 * 1024
+"""Bytes kept of each stream of a program that :func:`run` runs; the rest is read and dropped."""
+
+_TICK = 0.05
+_CHUNK = 65536
+_PIPE_HOLDER_GRACE = 0.2
+"""Seconds that we go on reading when the program has ended and another process still holds its output."""
+
+Sink = Callable[[bytes], object]
+
+
+class ProgramNotFound(Exception):
+    """There is no such executable file on PATH."""
+
+
+class ProgramNotStarted(Exception):
+    """The operating system refused to start the program."""
+
+
+class ProgramTimeout(Exception):
+    """The deadline passed; the program and its children were killed."""
+
+
+class Cancelled(Exception):
+    """The caller's cancel event was set; the program and its children were killed."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a program that ended left: its exit code (negative: the signal that ended it) and what it printed."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+
+    @property
+    def error_text(self) -> str:
+        return self.stderr.decode("utf-8", "replace").strip()
+
+
+class Child:
+    """A program that runs. Whoever spawned it must call :meth:`pump` to its end, or :meth:`kill`."""
+
+    def __init__(self, running: sh.RunningCommand, out_fd: int, err_fd: int) -> None:
+        self._running = running
+        self._fds = {out_fd: 0, err_fd: 1}
+        self.pid: int = running.pid
+
+    @classmethod
+    def spawn(cls, argv: Sequence[str], *, env: Mapping[str, str] | None = None, stdin_fd: int | None = None) -> Child:
+        """Start it; ``env`` is added to our own environment, standard input is empty unless a descriptor is given.
+
+        Raises ProgramNotFound, ProgramNotStarted.
+        """
+        program = shutil.which(argv[0])
+        if program is None:
+            raise ProgramNotFound(argv[0])
+        if any("\0" in text for text in [*argv, *(env or {}).values()]):
+            raise ProgramNotStarted(f"{argv[0]}: an argument holds a NUL character")
+        out_read, out_write = os.pipe()
+        err_read, err_write = os.pipe()
+        devnull = os.open(os.devnull, os.O_RDONLY)
+        options: dict[str, Any] = {
+            "_bg": True,
+            "_bg_exc": False,
+            "_no_pipe": True,
+            "_tty_out": False,
+            "_new_session": True,
+            "_encoding": "utf-8",
+            "_in": devnull if stdin_fd is None else stdin_fd,
+            "_out": out_write,
+            "_err": err_write,
+            "_env": None if env is None else {**os.environ, **env},
+        }
+        try:
+            running = sh.Command(program)(*argv[1:], **options)
+        except BaseException as error:
+            os.close(out_read)
+            os.close(err_read)
+            if isinstance(error, sh.ForkException):
+                raise ProgramNotStarted(f"{argv[0]}: {str(error).strip().splitlines()[-1]}") from None
+            raise
+        finally:
+            for fd in (out_write, err_write, devnull):
+                os.close(fd)
+        return cls(running, out_read, err_read)
+
+    @property
+    def alive(self) -> bool:
+        return bool(self._running.is_alive())
+
+    def pump(
+        self,
+        on_stdout: Sink,
+        on_stderr: Sink,
+        deadline: clock.Deadline | None = None,
+        cancel: threading.Event | None = None,
+    ) -> int:
+        """Read until the program has ended; returns its exit code.
+
+        Raises ProgramTimeout or Cancelled, and on these and any other exception kills it first.
+        """
+        try:
+            self._read(on_stdout, on_stderr, deadline, cancel)
+        except BaseException:
+            self.kill()
+            raise
+        return self._reap()
+
+    def kill(self) -> int:
+        """SIGKILL to the program, its session and all its descendants; returns the exit code. May be called again."""
+        for pid in [*_descendants(self.pid), self.pid] if self.alive else []:
+            _signal(os.kill, pid)
+        _signal(os.killpg, self.pid)
+        return self._reap()
+
+    def _read(
+        self, on_stdout: Sink, on_stderr: Sink, deadline: clock.Deadline | None, cancel: threading.Event | None
+    ) -> None:
+        poll = select.poll()
+        for fd in self._fds:
+            poll.register(fd, select.POLLIN)
+        sinks = (on_stdout, on_stderr)
+        ended: clock.Deadline | None = None
+        pause = 0.0005
+        while True:
+            if self._fds:
+                ready = poll.poll(_TICK * 1000)
+            else:
+                # Its output is closed: it ends within the millisecond, as a rule.
+                clock.sleep(pause)
+                pause, ready = min(pause * 2, _TICK), []
+            for fd, _ in ready:
+                chunk = os.read(fd, _CHUNK)
+                if chunk:
+                    sinks[self._fds[fd]](chunk)
+                else:
+                    poll.unregister(fd)
+                    self._close(fd)
+            if not ready and not self.alive:
+                ended = ended or clock.Deadline.after(_PIPE_HOLDER_GRACE)
+            if (not self._fds and not self.alive) or (ended and ended.expired):
+                return
+            if cancel is not None and cancel.is_set():
+                raise Cancelled
+            if deadline is not None and deadline.expired:
+                raise ProgramTimeout
+
+    def _close(self, fd: int) -> None:
+        os.close(fd)
+        del self._fds[fd]
+
+    def _reap(self) -> int:
+        for fd in list(self._fds):
+            self._close(fd)
+        return int(self._running.process.wait())
+
+
+class _Capture:
+    """Keeps the first bytes of a stream, up to a limit."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+
+    def __call__(self, chunk: bytes) -> None:
+        self._kept += chunk[: CAPTURE_LIMIT - len(self._kept)]
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._kept)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    deadline: clock.Deadline,
+    env: Mapping[str, str] | None = None,
+    cancel: threading.Event | None = None,
+    on_stderr: Sink | None = None,
+) -> Result:
+    """Run a program to its end. A non-zero exit code is a result, no error.
+
+    Raises ProgramNotFound, ProgramNotStarted, ProgramTimeout, Cancelled.
+    """
+    watch = clock.Stopwatch()
+    stdout, stderr = _Capture(), _Capture()
+
+    def stderr_sink(chunk: bytes) -> None:
+        stderr(chunk)
+        if on_stderr is not None:
+            on_stderr(chunk)
+
+    child = Child.spawn(argv, env=env)
+    returncode = child.pump(stdout, stderr_sink, deadline, cancel)
+    return Result(tuple(argv), returncode, bytes(stdout), bytes(stderr), watch.seconds)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process that cannot be mistaken for a later one of the same number.
+
+    ``started``: seconds since the epoch (psutil's create_time); ``host``: its host name.
+    """
+
+    pid: int
+    started: float
+    host: str
+
+
+def this_process() -> Owner:
+    # psutil costs 20 ms to import.
+    import psutil
+
+    return Owner(os.getpid(), psutil.Process().create_time(), os.uname().nodename)
+
+
+def _descendants(pid: int) -> list[int]:
+    import psutil
+
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def _signal(kill: Callable[[int, int], None], pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        kill(pid, signal.SIGKILL)
