@@ -1,0 +1,97 @@
+"""L2. Command lines, from plain data: what comes after the program and its host flag. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ivdocker.engine.dialect import Dialect
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A host folder or file that the container sees read-only at ``target``."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """All that ``docker run`` needs to know.
+
+    ``env`` is written into the command line and may be shown to anyone; of ``secret_env`` only the names are, the
+    values go through docker's own environment. ``ports`` are published on a free port of ``publish_address``.
+    """
+
+    image: str
+    name: str
+    command: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    secret_env: Mapping[str, str] = field(default_factory=dict)
+    env_files: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    ports: tuple[int, ...] = ()
+    publish_address: str = "127.0.0.1"
+    flags: tuple[str, ...] = ()
+    """Further flags of docker run: limits, hardening, what the user passes with --docker-arg."""
+
+
+def run(spec: ContainerSpec) -> list[str]:
+    """``docker run --detach``. An image that is not there is an error: pulling has its own step and deadline.
+
+    ``--init`` gives the container a PID 1 that passes SIGTERM on (the image's own shell script would not).
+    """
+    argv = ["run", "--detach", "--pull=never", "--init", "--security-opt=no-new-privileges", f"--name={spec.name}"]
+    argv += [f"--label={key}={value}" for key, value in spec.labels.items()]
+    argv += [f"--env={key}={value}" for key, value in spec.env.items()]
+    argv += [f"--env={key}" for key in spec.secret_env]
+    argv += [f"--env-file={path}" for path in spec.env_files]
+    argv += [f"--mount={_mount(mount)}" for mount in spec.mounts]
+    argv += [f"--publish={_host_part(spec.publish_address)}::{port}" for port in spec.ports]
+    return [*argv, *spec.flags, spec.image, *spec.command]
+
+
+def inspect(name: str) -> list[str]:
+    """``container inspect``: the bare ``inspect`` of podman falls through to an image of that name."""
+    return ["container", "inspect", name]
+
+
+def logs(name: str) -> list[str]:
+    return ["logs", "--follow", name]
+
+
+def stop(dialect: Dialect, name: str, grace_s: int) -> list[str]:
+    """SIGTERM, and SIGKILL after ``grace_s`` seconds."""
+    return ["stop", f"{dialect.stop_timeout_flag}={grace_s}", name]
+
+
+def remove(name: str) -> list[str]:
+    return ["rm", "--force", "--volumes", name]
+
+
+def pull(image: str, platform: str | None) -> list[str]:
+    return ["pull", *([f"--platform={platform}"] if platform else []), image]
+
+
+def image_inspect(image: str) -> list[str]:
+    return ["image", "inspect", image]
+
+
+def version() -> list[str]:
+    return ["version", "--format={{json .}}"]
+
+
+def _mount(mount: Mount) -> str:
+    """The value is one line of CSV: a comma, a quote or a line break in a path is quoted as CSV quotes it."""
+    text = io.StringIO()
+    fields = ["type=bind", f"source={mount.source}", f"target={mount.target}", "readonly"]
+    csv.writer(text, lineterminator="").writerow(fields)
+    return text.getvalue()
+
+
+def _host_part(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

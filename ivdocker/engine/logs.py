@@ -1,0 +1,102 @@
+"""L2. Follows a container's log: bounded in memory, indifferent to what bytes it holds."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import deque
+
+from ivdocker import clock
+from ivdocker.process import Child
+
+HEAD_BYTES = 256 * 1024
+TAIL_BYTES = 1024 * 1024
+_LINE_BYTES = 4096
+
+
+class LogBuffer:
+    """The beginning and the end of a log; what was between them is counted."""
+
+    def __init__(self) -> None:
+        self._head = bytearray()
+        self._tail: deque[bytes] = deque()
+        self._tail_size = 0
+        self._dropped = 0
+
+    def append(self, chunk: bytes) -> None:
+        room = HEAD_BYTES - len(self._head)
+        self._head += chunk[:room]
+        rest = chunk[room:]
+        if rest:
+            self._tail.append(rest)
+            self._tail_size += len(rest)
+        while self._tail_size > TAIL_BYTES and len(self._tail) > 1:
+            oldest = self._tail.popleft()
+            self._tail_size -= len(oldest)
+            self._dropped += len(oldest)
+
+    def text(self) -> str:
+        gap = f"\n... {self._dropped} bytes left out ...\n".encode() if self._dropped else b""
+        return (bytes(self._head) + gap + b"".join(self._tail)).decode("utf-8", "replace")
+
+
+class LogFollower:
+    """Reads ``docker logs --follow`` in a thread until the container ends or :meth:`close` is called.
+
+    ``ended`` is set when there is nothing more to come: the container has ended, or its log cannot be read.
+    ``matched_line`` is the first whole line that ``watch`` matches.
+    """
+
+    def __init__(self, child: Child, watch: re.Pattern[bytes] | None = None) -> None:
+        self.ended = threading.Event()
+        self.matched_line: str | None = None
+        self.matched_at = 0.0
+        self._child = child
+        self._watch = watch
+        self._buffer = LogBuffer()
+        self._partial = {"stdout": b"", "stderr": b""}
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="ivdocker-logs", daemon=True)
+        self._thread.start()
+
+    def text(self) -> str:
+        """stdout and stderr in the order in which they came."""
+        with self._lock:
+            return self._buffer.text()
+
+    def lines(self, count: int) -> tuple[str, ...]:
+        """The last lines that are not blank."""
+        return tuple([line for line in self.text().splitlines() if line.strip()][-count:])
+
+    def close(self) -> None:
+        """End the following; what was read stays readable."""
+        self._closing.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        try:
+            self._child.pump(lambda chunk: self._take("stdout", chunk), lambda chunk: self._take("stderr", chunk),
+                             cancel=self._closing)  # fmt: skip
+        except Exception:  # noqa: BLE001  (the log is evidence, never a reason to fail)
+            pass
+        finally:
+            self.ended.set()
+
+    def _take(self, stream: str, chunk: bytes) -> None:
+        with self._lock:
+            self._buffer.append(chunk)
+        if self._watch is not None and self.matched_line is None:
+            self._search(stream, chunk)
+
+    def _search(self, stream: str, chunk: bytes) -> None:
+        """Whole lines only: a cause cut in half is no cause."""
+        whole, newline, partial = (self._partial[stream] + chunk).rpartition(b"\n")
+        self._partial[stream] = partial[-_LINE_BYTES:]
+        found = self._watch.search(whole + newline) if self._watch else None
+        if found is None:
+            return
+        start = whole.rfind(b"\n", 0, found.start()) + 1
+        end = whole.find(b"\n", found.end())
+        self.matched_at = clock.monotonic()
+        self.matched_line = whole[start : end if end >= 0 else None][:_LINE_BYTES].decode("utf-8", "replace").strip()

@@ -1,0 +1,143 @@
+"""L2. What the engine prints, as plain data. Pure; written for docker 20.10 to 29 and podman 4."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ivdocker.engine.dialect import Dialect
+
+
+class Unreadable(ValueError):
+    """The engine printed something else than the JSON it promises."""
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A published port: where on the host it is bound."""
+
+    address: str
+    port: int
+
+    @property
+    def connect_host(self) -> str:
+        """Where a client on the same host connects: a wildcard address means loopback."""
+        return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)
+
+
+@dataclass(frozen=True)
+class ContainerState:
+    """What ``container inspect`` says. ``status`` is docker's word: created, running, paused, restarting, removing,
+    exited, dead. ``exit_code`` means something only once it has exited."""
+
+    id: str
+    image_id: str
+    status: str
+    exit_code: int
+    oom_killed: bool
+    error: str
+    pid: int
+    bindings: Mapping[int, tuple[Binding, ...]]
+    network_mode: str
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ("exited", "dead", "removing")
+
+    def binding(self, port: int) -> Binding | None:
+        """The binding to connect to: IPv4 loopback first, then IPv4, then IPv6 (whose port may be another one)."""
+        order = ["127.0.0.1", "0.0.0.0", ""]
+
+        def rank(binding: Binding) -> tuple[bool, int]:
+            position = order.index(binding.address) if binding.address in order else len(order)
+            return ":" in binding.address, position
+
+        return min(self.bindings.get(port, ()), key=rank, default=None)
+
+
+@dataclass(frozen=True)
+class EngineVersion:
+    """The engine behind the command line. ``platform`` is like ``linux/amd64``."""
+
+    name: str
+    client: str
+    server: str
+    api: str
+    platform: str
+
+
+@dataclass(frozen=True)
+class Image:
+    id: str
+    platform: str
+
+
+def container(output: bytes, dialect: Dialect) -> ContainerState:
+    """One container from the output of ``container inspect``. Raises Unreadable."""
+    try:
+        record = json.loads(output)[0]
+        state, network = record["State"], record.get("NetworkSettings") or {}
+        status = str(state["Status"]).lower()
+        return ContainerState(
+            id=str(record["Id"]),
+            image_id=str(record.get("Image") or ""),
+            status=dialect.status_names.get(status, status),
+            exit_code=int(state.get("ExitCode") or 0),
+            oom_killed=bool(state.get("OOMKilled")),
+            error=str(state.get("Error") or ""),
+            pid=int(state.get("Pid") or 0),
+            bindings=_bindings(network.get("Ports") or {}),
+            network_mode=str((record.get("HostConfig") or {}).get("NetworkMode") or ""),
+        )
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise Unreadable(f"cannot read the engine's answer to container inspect: {error!r}") from None
+
+
+def image(output: bytes) -> Image:
+    """One image from the output of ``image inspect``. Raises Unreadable."""
+    try:
+        record = json.loads(output)[0]
+        return Image(str(record["Id"]), f"{record.get('Os') or '?'}/{record.get('Architecture') or '?'}")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise Unreadable(f"cannot read the engine's answer to image inspect: {error!r}") from None
+
+
+def version(output: bytes, dialect: Dialect) -> EngineVersion:
+    """Client and server from the output of ``version``. Raises Unreadable; also when no server answered.
+
+    A local podman has no server: the program itself is the engine.
+    """
+    try:
+        record = _lower(json.loads(output))
+        client = _lower(record["client"])
+        server = _lower(record.get("server") or (client if dialect.name == "podman" else {}))
+        system, _, machine = str(server.get("osarch") or "").partition("/")
+        return EngineVersion(
+            name=dialect.name,
+            client=str(client.get("version") or ""),
+            server=str(server["version"]),
+            api=str(server.get("apiversion") or ""),
+            platform=f"{server.get('os') or system}/{server.get('arch') or machine}",
+        )
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise Unreadable(f"cannot read the engine's answer to version: {error!r}") from None
+
+
+def _lower(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Docker 29 spells a key APIVersion that was ApiVersion."""
+    return {key.lower(): value for key, value in record.items()}
+
+
+def _bindings(ports: Mapping[str, Any]) -> dict[int, tuple[Binding, ...]]:
+    found: dict[int, tuple[Binding, ...]] = {}
+    for key, entries in ports.items():
+        number, _, protocol = key.partition("/")
+        if protocol in ("", "tcp") and entries:
+            found[int(number)] = tuple(
+                Binding(str(entry.get("HostIp") or ""), int(entry["HostPort"]))
+                for entry in entries
+                if entry["HostPort"]
+            )
+    return found
