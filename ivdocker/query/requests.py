@@ -1,0 +1,73 @@
+"""L3. Reads a requests file: JSON Lines, one request a line."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ivdocker.errors import UsageError
+
+RTOL = 1e-5
+ATOL = 1e-8
+
+_KEYS = {"request", "expect", "rtol", "atol"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request body, and what its answer must hold. ``where`` is ``FILE:LINE``.
+
+    ``expect`` is None when any answer will do. A number matches within ``atol + rtol * |expected|``.
+    """
+
+    body: Any
+    where: str
+    expect: Any = None
+    rtol: float = RTOL
+    atol: float = ATOL
+
+
+def load(path: str | os.PathLike[str]) -> list[Request]:
+    """The requests of a file. A line is a body, or ``{"request": body, "expect": ..., "rtol": ..., "atol": ...}``;
+    blank lines are passed over. Raises UsageError, with the line's number."""
+    name = os.fspath(path)
+    try:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read requests file {name!r}: {error.strerror}") from None
+    lines = enumerate(text.split(b"\n"), 1)
+    found = [_request(line, f"{name}:{number}") for number, line in lines if line.strip()]
+    if not found:
+        raise UsageError(f"requests file {name!r} is empty; write one JSON request body a line")
+    return found
+
+
+def _request(line: bytes, where: str) -> Request:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{where}: no JSON ({error}); one whole JSON request body a line is expected") from None
+    if not isinstance(record, (dict, list)):
+        raise UsageError(f"{where}: a request body is a JSON object, not {type(record).__name__}")
+    if not (isinstance(record, dict) and "request" in record):
+        return Request(record, where)
+    unknown = sorted(set(record) - _KEYS)
+    if unknown:
+        raise UsageError(f"{where}: unknown key {unknown[0]!r} beside 'request'; known: {', '.join(sorted(_KEYS))}")
+    return Request(
+        record["request"],
+        where,
+        record.get("expect"),
+        _tolerance(record, "rtol", RTOL, where),
+        _tolerance(record, "atol", ATOL, where),
+    )
+
+
+def _tolerance(record: dict[str, Any], key: str, default: float, where: str) -> float:
+    value = record.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise UsageError(f"{where}: {key} must be a number of at least 0, not {value!r}")
+    return float(value)

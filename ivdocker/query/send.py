@@ -1,0 +1,104 @@
+"""L3. Sends requests to a model server and judges the answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ivdocker import http
+from ivdocker.errors import Failure, InfraValidationError
+from ivdocker.query.compare import first_difference
+from ivdocker.query.requests import Request
+from ivdocker.serving.base import BaseModelServerClient, error_text
+
+_HINTS = {
+    "request-failed": "try the request by hand on a server that ivdocker serve keeps running",
+    "request-timeout": "see in the server's log what it was doing; try the request with ivdocker serve",
+    "response-mismatch": "if the answer is right, correct 'expect'; if it is near enough, give the line rtol or atol",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one request; ``failure`` is None when its answer is as it should be."""
+
+    request: Request
+    answer: Any = None
+    milliseconds: float | None = None
+    failure: Failure | None = None
+
+
+@dataclass
+class Tally:
+    """What came of all requests."""
+
+    sent: int = 0
+    failed: int = 0
+    mismatched: int = 0
+    milliseconds: list[float] = field(default_factory=list)
+    first_failure: Failure | None = None
+
+    def add(self, outcome: Outcome) -> None:
+        self.sent += 1
+        if outcome.milliseconds is not None:
+            self.milliseconds.append(outcome.milliseconds)
+        if outcome.failure is not None:
+            self.first_failure = self.first_failure or outcome.failure
+            if outcome.failure.code == "response-mismatch":
+                self.mismatched += 1
+            else:
+                self.failed += 1
+
+    def percentile(self, percent: float) -> float | None:
+        """Latency in milliseconds by the nearest rank; None before the first answer."""
+        ordered = sorted(self.milliseconds)
+        return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)] if ordered else None
+
+
+def send_all(
+    client: BaseModelServerClient, requests: Iterable[Request], on_outcome: Callable[[Outcome], None]
+) -> Tally:
+    """Send the requests one after another; a failed one does not keep the rest from being sent.
+
+    Raises what the endpoint's check raises: a server that is gone is the verdict.
+    """
+    tally = Tally()
+    for request in requests:
+        outcome = _send(client, request)
+        tally.add(outcome)
+        on_outcome(outcome)
+    return tally
+
+
+def _send(client: BaseModelServerClient, request: Request) -> Outcome:
+    try:
+        answer = client.send(request.body)
+    except InfraValidationError as error:
+        if error.failure is None or not error.failure.code.startswith("request-"):
+            raise
+        return Outcome(request, failure=_failure(request, error.failure.code, error.failure.message))
+    milliseconds = answer.seconds * 1000
+    if not 200 <= answer.status < 300:
+        text = f"HTTP {answer.status}: {error_text(answer)}"
+        return Outcome(request, None, milliseconds, _failure(request, "request-failed", text))
+    return _judged(request, answer, milliseconds)
+
+
+def _judged(request: Request, answer: http.Answer, milliseconds: float) -> Outcome:
+    try:
+        record = answer.json()
+    except (ValueError, RecursionError):
+        text = f"the answer is no JSON: {answer.text[:200]!r}"
+        return Outcome(request, None, milliseconds, _failure(request, "request-failed", text))
+    if request.expect is not None:
+        difference = first_difference(request.expect, record, request.rtol, request.atol)
+        if difference:
+            failure = _failure(request, "response-mismatch", f"wrong answer {difference}")
+            return Outcome(request, record, milliseconds, failure)
+    return Outcome(request, record, milliseconds)
+
+
+def _failure(request: Request, code: str, text: str) -> Failure:
+    return Failure(code, f"{request.where}: {text}", _HINTS[code])

@@ -1,0 +1,201 @@
+"""L3. TensorFlow Serving: REST on 8501 for status, metadata and requests, gRPC on 8500.
+
+Facts from the server's sources (tensorflow/serving 2.8 to 2.20): its log lines are those of ``model_servers/main.cc``,
+``core/loader_harness.cc`` and ``sources/storage_path/file_system_storage_path_source.cc``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from ivdocker import clock, http
+from ivdocker.model_path import ModelPath, is_version
+from ivdocker.serving.base import (
+    BaseModelServerClient,
+    DockerRunParams,
+    ModelState,
+    MountParams,
+    Readiness,
+    ServingBinary,
+    Signature,
+    Tensor,
+    bind,
+    error_text,
+)
+
+_BASE_PATH = "/models"
+
+_SIGNATURES = (
+    Signature(
+        r"No versions of servable (?P<name>\S+) found under base path",
+        "model-load-failed",
+        "TensorFlow Serving finds no version of model {name!r}: the folder holds no folder with a number for a name",
+        "put the SavedModel into a numbered folder (MODEL/1/saved_model.pb), or give the SavedModel's own folder",
+        fatal=True,
+    ),
+    Signature(
+        r"Could not find base path (?P<path>\S+) for servable (?P<name>\S+)",
+        "model-not-found",
+        "TensorFlow Serving does not find the model's base path {path}",
+        "check the model's path, and that MODEL_NAME and MODEL_BASE_PATH are not set to something else",
+        fatal=True,
+    ),
+    Signature(
+        r"[Ff]ile ?system access error: (?P<path>[^;]+); (?P<reason>.*)",
+        "model-load-failed",
+        "TensorFlow Serving cannot read the model at {path}: {reason}",
+        "make the model readable for the container's user (chmod -R a+rX), or choose the user with --user",
+        fatal=True,
+    ),
+    Signature(
+        r"Could not find SavedModel \.pb or \.pbtxt at supplied export directory path: (?P<path>.*?)\.?\s*$",
+        "model-load-failed",
+        "there is no saved_model.pb in the model's version folder (in the container: {path})",
+        "export the model anew with tf.saved_model.save, and give the folder that holds saved_model.pb",
+    ),
+    Signature(
+        r"Can't parse (?P<path>\S+) as binary proto",
+        "model-load-failed",
+        "saved_model.pb is damaged: TensorFlow Serving cannot parse {path}",
+        "copy or export the model anew; compare its size with the original's",
+    ),
+    Signature(
+        r"Op type not registered '(?P<op>[^']+)'",
+        "model-load-failed",
+        "the model uses the operation {op!r}, which this server does not have",
+        "use an image of the TensorFlow version that wrote the model, or one that has this custom operation",
+    ),
+    Signature(
+        r"Could not find meta graph def matching supplied tags: (?P<tags>\{[^}]*\})",
+        "model-load-failed",
+        "the SavedModel has no graph with the tags {tags}",
+        "export the model for serving (tag 'serve')",
+    ),
+    Signature(
+        r"not an sstable \(bad magic number\)",
+        "model-load-failed",
+        "the model's variables are damaged (not an sstable)",
+        "copy or export the model anew",
+    ),
+    Signature(
+        r"Couldn't bind to port (?P<port>\d+)|Failed to start HTTP Server at (?P<address>\S+)",
+        "not-listening",
+        "TensorFlow Serving runs without its REST API: the REST port is taken inside the container",
+        "do not set --port and --rest_api_port to the same number, and check what else the image starts",
+        fatal=True,
+    ),
+    Signature(
+        r"Loading servable: \{name: (?P<name>\S+) version: (?P<version>\d+)\} failed: (?P<reason>.*)",
+        "model-load-failed",
+        "TensorFlow Serving cannot load version {version} of model {name!r}: {reason}",
+        "the server's log has the whole story",
+        fatal=True,
+    ),
+    Signature(
+        r"Failed to start server\. Error: (?P<reason>.*)",
+        "container-exited",
+        "TensorFlow Serving did not start: {reason}",
+        "the server's log has the whole story",
+    ),
+)
+
+
+class TensorFlowServing(ServingBinary):
+    """The ``tensorflow/serving`` image, or one made from it."""
+
+    kind = "tensorflow-serving"
+    ports: ClassVar = {"grpc": 8500, "http": 8501}
+    signatures = _SIGNATURES
+
+    @property
+    def container_port(self) -> int:
+        return 8500
+
+    def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
+        # One attempt: with the default of 5 retries a bad model keeps the ports shut for five minutes.
+        command = ["--max_num_load_retries=0"]
+        mounts: list[MountParams] = []
+        if needs_mount:
+            mounts.append(bind(model_path, self._target(ModelPath(model_path))))
+        else:
+            # The last of two equal flags holds, so this overrides the entrypoint's.
+            command.append(f"--model_base_path={_base_path(model_path)}")
+        environment = {"MODEL_NAME": self.model_name, "MODEL_BASE_PATH": _BASE_PATH}
+        return {"image": self.image, "environment": environment, "mounts": mounts, "command": command}
+
+    def MakeClient(self, endpoint: str) -> TensorFlowServingClient:
+        return TensorFlowServingClient(endpoint, self.model_name)
+
+    def _target(self, model: ModelPath) -> str:
+        """A SavedModel becomes a version; a folder of versions becomes the base path, and so does one that is neither:
+        the server then says what it misses."""
+        base = f"{_BASE_PATH}/{self.model_name}"
+        is_saved_model = model.has("saved_model.pb", "saved_model.pbtxt", "variables", "assets")
+        holds_versions = any(is_version(folder.name) for folder in model.folders())
+        if is_saved_model or (model.version and not holds_versions):
+            return f"{base}/{model.version or 1}"
+        return base
+
+
+class TensorFlowServingClient(BaseModelServerClient):
+    """The REST API of TensorFlow Serving."""
+
+    def probe(self, deadline: clock.Deadline) -> Readiness:
+        """The REST port opens once the initial models are loaded; its status then names each version's state."""
+        try:
+            answer = self._http("GET", self._path(), deadline)
+        except http.HttpError as error:
+            return Readiness(ModelState.NOT_READY, f"the REST port does not answer yet ({error})")
+        if answer.status == 404:
+            detail = f"the server does not know it ({error_text(answer)})"
+            return Readiness(ModelState.UNAVAILABLE, detail, "model-not-found")
+        try:
+            versions = answer.json()["model_version_status"]
+            return _readiness([(str(v["state"]), v.get("status") or {}) for v in versions])
+        except (ValueError, LookupError, TypeError, AttributeError):
+            detail = f"the status is not TensorFlow Serving's (HTTP {answer.status}: {error_text(answer)})"
+            return Readiness(ModelState.NOT_READY, detail)
+
+    def predict_path(self) -> str:
+        return f"{self._path()}:predict"
+
+    def inputs(self) -> list[Tensor]:
+        """Of the signature ``serving_default``."""
+        record = self._metadata(f"{self._path()}/metadata")
+        try:
+            inputs = record["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"]
+            return [_tensor(name, inputs[name]) for name in sorted(inputs)]
+        except (LookupError, TypeError, ValueError, AttributeError):
+            return []
+
+    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
+        """In column format: row format would need every output to have the same first dimension."""
+        del inputs
+        return {"inputs": dict(values)}
+
+    def _path(self) -> str:
+        return f"/v1/models/{quote(self.model_name, safe='')}"
+
+
+def _readiness(versions: list[tuple[str, dict[str, Any]]]) -> Readiness:
+    states = [state for state, _ in versions]
+    if "AVAILABLE" in states:
+        return Readiness(ModelState.AVAILABLE)
+    for state, status in versions:
+        if state == "END":
+            message = status.get("error_message") or "it was unloaded"
+            return Readiness(ModelState.UNAVAILABLE, f"{status.get('error_code', 'END')}: {message}")
+    return Readiness(ModelState.NOT_READY, f"its state is {', '.join(states) or 'not reported'}")
+
+
+def _tensor(name: str, info: Mapping[str, Any]) -> Tensor:
+    dims = (info.get("tensor_shape") or {}).get("dim") or []
+    return Tensor(name, str(info["dtype"]), tuple(int(dim["size"]) for dim in dims))
+
+
+def _base_path(uri: str) -> str:
+    """TensorFlow Serving wants the folder that holds the versions; TFX passes the version's own."""
+    parent, _, last = uri.rstrip("/").rpartition("/")
+    return parent if is_version(last) else uri
