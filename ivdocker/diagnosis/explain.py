@@ -1,0 +1,112 @@
+"""L4. Applies the tables to evidence. Pure."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Sequence
+
+from ivdocker.diagnosis.table import ENGINE_MESSAGES
+from ivdocker.engine.client import EngineError
+from ivdocker.engine.parse import ContainerState
+from ivdocker.errors import Failure
+from ivdocker.serving.base import Signature
+
+TAIL_LINES = 10
+_LINE_LENGTH = 400
+
+
+def engine_failure(error: EngineError, image: str | None = None) -> Failure:
+    """What a docker call that failed means. ``image`` is named where the cause is the image."""
+    if error.kind == "missing":
+        hint = "install docker's command line, or name another one with --engine docker|podman|PATH"
+        return Failure("engine-missing", f"no container engine's command line: {error.stderr}", hint)
+    if error.kind == "timeout":
+        hint = "the engine hangs or is overloaded: see whether docker ps answers, and restart it if not"
+        return Failure("engine-timeout", f"the engine gave {error.stderr}: {error.command}", hint)
+    text = _one_line(error.stderr) or f"exit code {error.returncode} without a word: {error.command}"
+    found = _first(ENGINE_MESSAGES, [error.stderr])
+    if found is None:
+        return Failure("engine-error", f"the engine refused: {text}")
+    row, match = found
+    about = f" ({image})" if image and row.code.startswith(("image", "registry", "platform")) else ""
+    return Failure(row.code, f"{_filled(row, match)}{about}: {text}", row.hint)
+
+
+def ended_container(state: ContainerState, log: str, signatures: Sequence[Signature]) -> Failure:
+    """Why a container ended by itself."""
+    tail = log_tail(log)
+    name = signal_name(state.exit_code)
+    how = f"exit code {state.exit_code}" + (f", {name}" if name else "")
+    code, message, hint = _cause(state, log, signatures, how)
+    return Failure(
+        code, message, hint, exit_code=state.exit_code, signal=name, oom_killed=state.oom_killed, log_tail=tail
+    )
+
+
+def log_tail(log: str) -> tuple[str, ...]:
+    """The last lines that are not blank, none longer than is bearable."""
+    lines = [line.rstrip() for line in log.splitlines() if line.strip()][-TAIL_LINES:]
+    return tuple(line if len(line) <= _LINE_LENGTH else f"{line[:_LINE_LENGTH]} ..." for line in lines)
+
+
+def fatal_line(line: str, signatures: Sequence[Signature]) -> Failure | None:
+    """What a log line of a server that still runs means, None when it is not the end."""
+    found = _first([row for row in signatures if row.fatal], [line])
+    return Failure(found[0].code, _filled(*found), found[0].hint) if found else None
+
+
+def fatal_pattern(signatures: Sequence[Signature]) -> re.Pattern[bytes] | None:
+    """Finds the lines that :func:`fatal_line` knows."""
+    patterns = [re.sub(r"\?P<\w+>", "?:", row.pattern) for row in signatures if row.fatal]
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns).encode()) if patterns else None
+
+
+def signal_name(exit_code: int) -> str | None:
+    """The signal that an exit code over 128 stands for: 137 is SIGKILL. Not everything over 128 is a signal."""
+    try:
+        return signal.Signals(exit_code - 128).name
+    except ValueError:
+        return None
+
+
+def _cause(state: ContainerState, log: str, signatures: Sequence[Signature], how: str) -> tuple[str, str, str | None]:
+    if state.oom_killed:
+        hint = "give it more with --memory, or load a smaller model"
+        return "out-of-memory", f"the server ran out of memory and was killed by the kernel ({how})", hint
+    if signal_name(state.exit_code) == "SIGILL":
+        hint = "the image needs CPU features (AVX, for instance) that this CPU or its emulation does not have"
+        return "illegal-instruction", f"the server met an illegal instruction ({how})", hint
+    found = _first(signatures, log.splitlines())
+    if found:
+        row, match = found
+        return row.code, f"{_filled(row, match)} ({how})", row.hint
+    if state.error:
+        return "container-exited", f"the container did not start: {_one_line(state.error)} ({how})", None
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    last = f"; its last words: {lines[-1][:300]}" if lines else " without a word in its log"
+    return "container-exited", f"the server ended by itself ({how}){last}", "the server's log has the whole story"
+
+
+def _first(rows: Sequence[Signature], lines: Sequence[str]) -> tuple[Signature, re.Match[str]] | None:
+    """The first row, in the table's order, that any line matches."""
+    for row in rows:
+        pattern = re.compile(row.pattern, re.IGNORECASE)
+        for line in lines:
+            match = pattern.search(line)
+            if match:
+                return row, match
+    return None
+
+
+def _filled(row: Signature, match: re.Match[str]) -> str:
+    groups = {name: _one_line(text or "") for name, text in match.groupdict().items()}
+    return row.message.format(**groups)
+
+
+def _one_line(text: str) -> str:
+    """The message without docker's own frame, in one line of bearable length."""
+    text = re.sub(r"(?m)^\s*(Run|See) '\S+ run --help'.*$", "", text)
+    text = re.sub(r"(?m)^\s*((docker|Error response from daemon|Error): )+", "", text)
+    line = " ".join(text.split())
+    return line if len(line) <= _LINE_LENGTH else f"{line[:_LINE_LENGTH]} ..."

@@ -1,0 +1,105 @@
+"""L4. What the engine's messages mean. To teach ivdocker another one, add a line, and its message to the test.
+
+The first row that matches holds. Wordings of docker 20.10, docker 28 and podman 4.3; ``{name}`` in a message is the
+pattern's group of that name.
+"""
+
+from __future__ import annotations
+
+from ivdocker.serving.base import Signature
+
+_START_ENGINE = "start it (systemctl start docker), or point DOCKER_HOST at one that runs; ivdocker doctor looks closer"
+
+ENGINE_MESSAGES = (
+    Signature(
+        r"permission denied while trying to connect to the docker",
+        "engine-permission",
+        "no permission to talk to the container engine",
+        "add your user to the docker group (usermod -aG docker USER, then log in again), or use a rootless engine",
+    ),
+    Signature(
+        r"cannot connect to the docker daemon|failed to connect to the docker api|is the docker daemon running"
+        r"|cannot connect to podman|unable to connect to podman|error during connect",
+        "engine-unreachable",
+        "no container engine answers",
+        _START_ENGINE,
+    ),
+    Signature(
+        r"error waiting for container|unexpected EOF|connection reset by peer|context canceled",
+        "engine-unreachable",
+        "the container engine broke off in the middle of a call",
+        _START_ENGINE,
+    ),
+    Signature(
+        r"client version (?P<client>\S+) is too (?P<what>old|new)",
+        "engine-error",
+        "the docker client's API version {client} is too {what} for this engine",
+        "unset DOCKER_API_VERSION (client_api_version in a ServingSpec), or update the older of the two",
+    ),
+    Signature(
+        r"toomanyrequests|rate limit",
+        "registry-denied",
+        "the registry's rate limit is reached",
+        "log in (docker login), or wait; with the image already here no pull is needed",
+    ),
+    Signature(
+        r"pull access denied|requested access to the resource is denied|unauthorized|authentication required"
+        r"|no basic auth credentials|denied:",
+        "registry-denied",
+        "the registry does not let us pull this image, or it does not exist there",
+        "check the image's name; log in with docker login",
+    ),
+    Signature(
+        r"invalid reference format|repository name must be lowercase|invalid repository name",
+        "image-not-found",
+        "this is no name of an image",
+        "an image's name looks like registry.example/team/server:tag",
+    ),
+    Signature(
+        r"no matching manifest for (?P<platform>\S+)|does not match the specified platform"
+        r"|no match for platform",
+        "platform-mismatch",
+        "there is no such image for this platform",
+        "choose an image built for it, or ask for another platform with --platform",
+    ),
+    Signature(
+        r"manifest .*(unknown|not found)|manifest unknown|no such image|repository .* not found|not found: manifest"
+        r"|image not known|name unknown|unable to find image|failed to resolve reference|tag .* not found",
+        "image-not-found",
+        "there is no such image",
+        "check its name and tag with docker pull IMAGE",
+    ),
+    Signature(
+        r"dial tcp|no such host|i/o timeout|tls handshake timeout|server misbehaving|connection refused",
+        "image-not-found",
+        "the image is not on this machine, and its registry cannot be reached",
+        "check the network and the image's name, or load the image with docker load",
+    ),
+    Signature(
+        r"could not select device driver|nvidia-container-cli|unresolvable CDI devices",
+        "gpu-unavailable",
+        "the engine cannot give the container a GPU",
+        "install the NVIDIA container toolkit on the engine's machine, or run without --gpus",
+    ),
+    Signature(
+        r"port is already allocated|address already in use|port .* is already in use",
+        "port-unavailable",
+        "a port on the host is already taken",
+        "find who holds it with docker ps or ss -ltnp",
+    ),
+    Signature(
+        r"bind source path does not exist: (?P<path>.*)|error mounting \"(?P<mounted>[^\"]+)\""
+        r"|statfs (?P<stat>.*): no such file",
+        "mount-not-found",
+        "the engine does not see the model's folder",
+        "the path must exist on the engine's own machine: a remote engine, or one outside this container, has other"
+        " files",
+    ),
+    Signature(
+        r"no space left on device",
+        "disk-full",
+        "the disk of the container engine is full",
+        "free space, for instance with docker system prune",
+    ),
+)
+"""Matched, ignoring case, against what the docker call printed on stderr."""

@@ -1,0 +1,35 @@
+"""L4. Names and labels, chosen before a container exists: whatever happens, it can be found and removed."""
+
+from __future__ import annotations
+
+import os
+
+from ivdocker.process import this_process
+
+SESSION = "ivdocker.session"
+OWNER_PID = "ivdocker.owner-pid"
+OWNER_STARTED = "ivdocker.owner-started"
+OWNER_HOST = "ivdocker.owner-host"
+
+_sessions: dict[int, str] = {}
+
+
+def session() -> str:
+    """This process's session; a forked child has one of its own."""
+    return _sessions.setdefault(os.getpid(), os.urandom(6).hex())
+
+
+def new_name() -> str:
+    """A container name that no other run has."""
+    return f"ivdocker-{session()}-{os.urandom(3).hex()}"
+
+
+def labels() -> dict[str, str]:
+    """Labels that tell whose the container is."""
+    owner = this_process()
+    return {
+        SESSION: session(),
+        OWNER_PID: str(owner.pid),
+        OWNER_STARTED: f"{owner.started:.2f}",
+        OWNER_HOST: owner.host,
+    }

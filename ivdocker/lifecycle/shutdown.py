@@ -1,0 +1,166 @@
+"""L4. SIGTERM, SIGINT and SIGHUP stop every runner that is alive, then go on to the handler that was there.
+
+A handler runs between any two bytecodes of the main thread, perhaps while that holds a lock that stopping needs. So
+ours only writes a byte to a pipe; a thread reads it and stops the runners; when all are stopped it sends the signal
+to the main thread once more, and now the handler puts the former handlers back and calls the former one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Protocol
+
+from ivdocker.errors import GracefulShutdown
+
+log = logging.getLogger("ivdocker")
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+_PARK_S = 60.0
+"""Seconds that a thread waits for a shutdown under way: far more than stopping may take."""
+
+
+class Stoppable(Protocol):
+    def Stop(self) -> None: ...
+
+
+class _Holder:
+    def Stop(self) -> None:
+        """There is nothing to stop."""
+
+
+class ShutdownGuard:
+    """The handlers, installed while at least one runner is alive."""
+
+    def __init__(self) -> None:
+        self.hurry = threading.Event()
+        """Set by a second signal: no more grace."""
+        self._lock = threading.Lock()
+        self._live: list[Stoppable] = []
+        self._previous: dict[int, Any] = {}
+        self._thread: threading.Thread | None = None
+        self._write_fd = -1
+        self._pid = 0
+        self._signum = 0
+        self._requested = threading.Event()
+        self._finished = threading.Event()
+        self._said_unprotected = False
+
+    def add(self, stoppable: Stoppable) -> None:
+        """Stop this one too when a signal comes. Raises GracefulShutdown when one has come already."""
+        self.raise_if_requested()
+        with self._lock:
+            self._live.append(stoppable)
+            if self._thread is None or self._pid != os.getpid():
+                self._install()
+
+    def remove(self, stoppable: Stoppable) -> None:
+        """Forget it; with the last one the former handlers are put back."""
+        with self._lock:
+            if stoppable in self._live:
+                self._live.remove(stoppable)
+            if not self._live and self._thread and not self._requested.is_set() and _in_main_thread():
+                self._uninstall()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the handlers installed, for runners that will start in other threads."""
+        holder = _Holder()
+        self.add(holder)
+        try:
+            yield
+        finally:
+            self.remove(holder)
+
+    def raise_if_requested(self) -> None:
+        """While a shutdown is under way, wait for its end; then GracefulShutdown."""
+        if self._requested.is_set():
+            signum = self._signum
+            self._finished.wait(_PARK_S)
+            raise GracefulShutdown(f"{signal.Signals(signum).name} asked for an end; everything was stopped")
+
+    def _install(self) -> None:
+        if not _in_main_thread():
+            if not self._said_unprotected:
+                log.warning("not in the main thread: SIGTERM will not stop the model server")
+                self._said_unprotected = True
+            return
+        read_fd, self._write_fd = os.pipe()
+        self._pid = os.getpid()
+        self._thread = threading.Thread(target=self._serve, args=(read_fd,), name="ivdocker-signals", daemon=True)
+        self._thread.start()
+        for signum in SIGNALS:
+            # An ignored signal (nohup) and a handler that is not Python's stay as they are.
+            if signal.getsignal(signum) not in (signal.SIG_IGN, None):
+                self._previous[signum] = signal.signal(signum, self._on_signal)
+
+    def _uninstall(self) -> None:
+        for signum, previous in self._previous.items():
+            # Whoever installed another one since then keeps it.
+            if signal.getsignal(signum) == self._on_signal:
+                signal.signal(signum, previous)
+        self._previous = {}
+        os.close(self._write_fd)
+        if self._thread:
+            self._thread.join()
+        self._thread = None
+        for event in (self.hurry, self._requested, self._finished):
+            event.clear()
+
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._pid:
+            _call(self._previous.get(signum), signum, frame)
+        elif self._finished.is_set():
+            signum, previous = self._signum, dict(self._previous)
+            self._uninstall()
+            _call(previous.get(signum), signum, frame)
+        else:
+            os.write(self._write_fd, bytes([signum]))
+
+    def _serve(self, read_fd: int) -> None:
+        while signums := os.read(read_fd, 1):
+            if self._requested.is_set():
+                self.hurry.set()
+                continue
+            self._signum = signums[0]
+            self._requested.set()
+            threading.Thread(target=self._stop_all, name="ivdocker-stop", daemon=True).start()
+        os.close(read_fd)
+
+    def _stop_all(self) -> None:
+        with self._lock:
+            live = list(self._live)
+        log.info("%s: stopping %d model server(s)", signal.Signals(self._signum).name, len(live))
+        threads = [threading.Thread(target=runner.Stop, daemon=True) for runner in live]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self._finished.set()
+        main_thread = threading.main_thread().ident
+        if main_thread is not None:
+            signal.pthread_kill(main_thread, self._signum)
+
+
+guard = ShutdownGuard()
+"""The one of this process: signals are the process's too."""
+
+
+def _call(
+    previous: Callable[[int, FrameType | None], object] | int | None, signum: int, frame: FrameType | None
+) -> None:
+    if callable(previous):
+        previous(signum, frame)
+    elif previous == signal.SIG_DFL:
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

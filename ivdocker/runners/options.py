@@ -1,0 +1,93 @@
+"""L4. How the container is run beyond what the model server asks for, and the container's description. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ivdocker.engine.argv import ContainerSpec, Mount
+from ivdocker.errors import UsageError
+
+STOP_GRACE_S = 10
+
+PullPolicy = Literal["missing", "always", "never"]
+
+_CLIENT_READS = ("DOCKER_", "CONTAINER_", "PATH", "HOME", "TMPDIR", "LD_", "GO", "SSL_", "XDG_", "HTTP", "NO_PROXY")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The production limits to rehearse, and what else ``docker run`` is to be given.
+
+    ``env`` may hold secrets: its values reach docker through its environment, not through its command line.
+    ``memory`` and ``shm_size`` are sizes as docker writes them (``2g``), ``cpus`` a number (``1.5``). ``grace_s``:
+    seconds between SIGTERM and SIGKILL.
+    """
+
+    engine: str = "docker"
+    pull: PullPolicy = "missing"
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_files: tuple[str, ...] = ()
+    memory: str | None = None
+    cpus: str | None = None
+    gpus: str | None = None
+    shm_size: str | None = None
+    platform: str | None = None
+    user: str | None = None
+    network: str | None = None
+    hardened: bool = False
+    docker_args: tuple[str, ...] = ()
+    grace_s: int = STOP_GRACE_S
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Of a container that is yet to be made."""
+
+    name: str
+    labels: Mapping[str, str]
+
+
+def container_spec(
+    params: Mapping[str, Any], ports: tuple[int, ...], options: RunOptions, identity: Identity, address: str
+) -> ContainerSpec:
+    """From docker-py's words (``MakeDockerRunParams``) to a container.
+
+    ``detach``, ``auto_remove`` and ``publish_all_ports`` are ours to decide: logs and exit code of a server that
+    crashed are evidence, and a model server is nobody else's business. Raises UsageError.
+    """
+    if options.network == "none":
+        raise UsageError("--network none leaves no way to reach the server")
+    environment = {str(key): str(value) for key, value in (params.get("environment") or {}).items()}
+    plain = {key: value for key, value in options.env.items() if key.upper().startswith(_CLIENT_READS)}
+    secret = {key: value for key, value in options.env.items() if key not in plain}
+    return ContainerSpec(
+        image=str(params["image"]),
+        name=identity.name,
+        command=tuple(str(word) for word in params.get("command") or ()),
+        labels=identity.labels,
+        env={**{key: value for key, value in environment.items() if key not in secret}, **plain},
+        secret_env=secret,
+        env_files=options.env_files,
+        mounts=tuple(Mount(str(m["Source"]), str(m["Target"])) for m in params.get("mounts") or ()),
+        ports=ports if options.network != "host" else (),
+        publish_address=address,
+        flags=_flags(options, params.get("shm_size")),
+    )
+
+
+def _flags(options: RunOptions, default_shm_size: str | None) -> tuple[str, ...]:
+    valued = {
+        # Without an equal --memory-swap as much swap again would be allowed.
+        "memory": options.memory,
+        "memory-swap": options.memory,
+        "cpus": options.cpus,
+        "gpus": options.gpus,
+        "shm-size": options.shm_size or default_shm_size,
+        "platform": options.platform,
+        "user": options.user,
+        "network": options.network,
+    }
+    hardened = ("--cap-drop=ALL", "--read-only", "--tmpfs=/tmp", "--pids-limit=1024") if options.hardened else ()
+    return (*(f"--{name}={value}" for name, value in valued.items() if value), *hardened, *options.docker_args)

@@ -1,0 +1,79 @@
+"""L4. Watches one container from its start to its end: its log, and whether it still runs."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+from ivdocker import clock
+from ivdocker.engine.client import Engine, EngineError
+from ivdocker.engine.parse import ContainerState
+
+HEARTBEAT_S = 2.0
+"""Seconds between two looks at a container whose log is still open: the log's end is the faster sign."""
+
+_AFTER_LOG_END_S = 0.02
+_UNREADABLE_LOG_S = 0.2
+_LAST_LINES_S = 1.0
+
+
+class ContainerWatch:
+    """A thread that notices the container's end. Reading what it saw costs nothing, so it can be asked often."""
+
+    def __init__(self, engine: Engine, name: str, pattern: re.Pattern[bytes] | None) -> None:
+        self.end: ContainerState | None = None
+        """The state in which the container ended by itself; None while it runs."""
+        self.is_gone = False
+        """Somebody else removed it."""
+        self.error: EngineError | None = None
+        """The engine does not answer any more."""
+        self._engine = engine
+        self._name = name
+        self._closing = threading.Event()
+        self._follower = engine.follow_logs(name, pattern)
+        self._thread = threading.Thread(target=self._watch, name="ivdocker-watch", daemon=True)
+        self._thread.start()
+
+    @property
+    def fatal_line(self) -> str | None:
+        """A log line after which the model will not become ready, though the server runs on."""
+        return self._follower.matched_line
+
+    @property
+    def fatal_line_age(self) -> float:
+        """Seconds since that line was seen."""
+        return clock.monotonic() - self._follower.matched_at
+
+    @property
+    def log(self) -> str:
+        return self._follower.text()
+
+    def close(self) -> None:
+        """Stop watching; what was seen stays."""
+        self._closing.set()
+        self._follower.close()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        log_end: clock.Stopwatch | None = None
+        while not self._closing.is_set():
+            if self._follower.ended.wait(0 if log_end else HEARTBEAT_S):
+                log_end = log_end or clock.Stopwatch()
+            if self._closing.is_set() or self._look():
+                return
+            if log_end:
+                self._closing.wait(_AFTER_LOG_END_S if log_end.seconds < _LAST_LINES_S else _UNREADABLE_LOG_S)
+
+    def _look(self) -> bool:
+        """Whether there is nothing more to see."""
+        try:
+            state = self._engine.inspect(self._name)
+        except EngineError as error:
+            if not self._closing.is_set():
+                self.error = error
+            return True
+        if state is not None and not state.has_ended:
+            return False
+        self._follower.ended.wait(_LAST_LINES_S)
+        self.is_gone, self.end = state is None, state
+        return True
