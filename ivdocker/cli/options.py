@@ -1,0 +1,93 @@
+"""L6. The options that say how the container is run, shared by the commands that run one."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ivdocker.errors import UsageError
+
+if TYPE_CHECKING:
+    from ivdocker.runners.options import RunOptions
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model", metavar="MODEL", help="the model's folder, or a URI that the server opens (gs://..., s3://...)"
+    )
+    parser.add_argument("--server", default="auto", metavar="KIND", help="auto (default), tensorflow-serving or triton")
+    parser.add_argument("--model-name", metavar="NAME", help="the name to serve it by (default: from its folder)")
+    parser.add_argument(
+        "--timeout", type=float, default=300.0, metavar="SECONDS", help="how long loading may take (default 300)"
+    )
+
+
+def add_container_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("container", "how docker runs the server; words and units are docker's")
+    group.add_argument("--engine", default="docker", metavar="docker|podman|PATH", help="the command line to use")
+    group.add_argument("--pull", choices=("missing", "always", "never"), default="missing", help="default: missing")
+    group.add_argument("--env", action="append", default=[], metavar="K[=V]", help="a variable; K alone: from here")
+    group.add_argument("--env-file", action="append", default=[], metavar="FILE")
+    group.add_argument("--memory", metavar="SIZE", help="such as 2g; no swap beyond it")
+    group.add_argument("--cpus", metavar="N")
+    group.add_argument("--gpus", metavar="all|N")
+    group.add_argument("--shm-size", metavar="SIZE")
+    group.add_argument("--platform", metavar="OS/ARCH")
+    group.add_argument("--user", metavar="UID[:GID]")
+    group.add_argument("--network", metavar="NETWORK")
+    group.add_argument(
+        "--hardened", action="store_true", help="no capabilities, read-only root, bounded number of processes"
+    )
+    group.add_argument(
+        "--docker-arg",
+        action="append",
+        default=[],
+        metavar="ARG",
+        help="passed on to docker run: --docker-arg=--cpuset-cpus=0",
+    )
+
+
+def add_verbosity_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("-v", "--verbose", action="store_true", help="show requests and answers too")
+    group.add_argument("-q", "--quiet", action="store_true", help="show the verdict alone")
+
+
+def run_options(arguments: argparse.Namespace) -> RunOptions:
+    """Raises UsageError."""
+    from ivdocker.runners.options import RunOptions
+
+    for path in arguments.env_file:
+        if not Path(path).is_file():
+            raise UsageError(f"--env-file {path!r}: no such file")
+    fields: dict[str, Any] = {
+        name: getattr(arguments, name)
+        for name in ("engine", "pull", "memory", "cpus", "gpus", "shm_size", "platform", "user", "network", "hardened")
+    }
+    return RunOptions(
+        **fields,
+        env=dict(_variable(text) for text in arguments.env),
+        env_files=tuple(arguments.env_file),
+        docker_args=tuple(arguments.docker_arg),
+    )
+
+
+def read_spec(path: str | None) -> str | None:
+    """The text of a ServingSpec file. Raises UsageError."""
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read --spec {path!r}: {error}") from None
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name:
+        raise UsageError(f"--env {text!r}: give NAME=VALUE, or NAME to take its value from the environment")
+    if not equals and name not in os.environ:
+        raise UsageError(f"--env {name}: not set in the environment; set it, or give {name}=VALUE")
+    return name, value if equals else os.environ[name]

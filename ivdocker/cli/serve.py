@@ -1,0 +1,47 @@
+"""L6. ``ivdocker serve``: run a model server until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ivdocker.cli.options import add_container_arguments, add_model_arguments, add_verbosity_arguments, run_options
+
+HELP = "run MODEL on IMAGE until Ctrl-C"
+DESCRIPTION = "Run MODEL on IMAGE until Ctrl-C, and print a curl line that asks it."
+
+_CHECK_S = 0.1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    parser.add_argument("--image", required=True, metavar="IMAGE", help="the server image")
+    add_container_arguments(parser)
+    add_verbosity_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs until a signal, or until the server ends, which is an error."""
+    from ivdocker import clock, server
+
+    def say(text: str) -> None:
+        if not arguments.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    words = {"start": f"starting {arguments.image}", "load": "loading the model"}
+    with server.serve(
+        arguments.model,
+        image=arguments.image,
+        timeout_s=arguments.timeout,
+        on_stage=lambda stage: say(words[stage]),
+        server=arguments.server,
+        model_name=arguments.model_name,
+        options=run_options(arguments),
+    ) as served:
+        for protocol, address in served.endpoint.addresses.items():
+            say(f"{protocol:<8} {address}")
+        say(f"model {served.model_name} is ready; Ctrl-C stops the server and removes it")
+        print(served.curl(), flush=True)
+        while True:
+            served.check()
+            clock.sleep(_CHECK_S)

@@ -1,0 +1,77 @@
+"""L6. ``ivdocker validate``: the main job."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from ivdocker.cli.options import (
+    add_container_arguments,
+    add_model_arguments,
+    add_verbosity_arguments,
+    read_spec,
+    run_options,
+)
+from ivdocker.errors import UsageError
+
+HELP = "run MODEL on each IMAGE, load it, ask it, and give the verdict"
+DESCRIPTION = (
+    "Run MODEL on each IMAGE, wait until the model is ready, send it requests, and give a verdict with a cause."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    parser.add_argument("--image", action="append", default=[], metavar="IMAGE", help="a server image; may be repeated")
+    parser.add_argument("--spec", metavar="FILE", help="a TFX ServingSpec as JSON, instead of --image")
+    parser.add_argument("--requests", metavar="FILE", help="requests to send, JSON Lines")
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="images validated at the same time (default 1)"
+    )
+    parser.add_argument("--json", metavar="FILE|-", help="write the report as JSON")
+    parser.add_argument("--blessing", metavar="DIR", help="write INFRA_BLESSED or INFRA_NOT_BLESSED there")
+    add_container_arguments(parser)
+    add_verbosity_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Returns the verdict's exit code. Raises UsageError, GracefulShutdown."""
+    from ivdocker import validation
+    from ivdocker.query import requests
+    from ivdocker.report.as_json import as_json
+    from ivdocker.report.blessing import write_blessing
+    from ivdocker.report.terminal import Terminal
+
+    job = validation.plan(
+        arguments.model,
+        images=arguments.image,
+        server=arguments.server,
+        model_name=arguments.model_name,
+        spec=read_spec(arguments.spec),
+        options=run_options(arguments),
+    )
+    level = 2 if arguments.verbose else 0 if arguments.quiet else 1
+    terminal = Terminal(sys.stderr, level, len(job.binaries))
+    loaded = requests.load(arguments.requests) if arguments.requests else ()
+    report = validation.run(
+        replace(job, requests=loaded, timeout_s=arguments.timeout, jobs=arguments.jobs, observer=terminal)
+    )
+    terminal.verdict(report)
+    if arguments.json:
+        _write(arguments.json, as_json(report))
+    if arguments.blessing:
+        write_blessing(arguments.blessing, report.verdict)
+    return report.exit_code
+
+
+def _write(path: str, text: str) -> None:
+    if path == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    try:
+        Path(path).write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write --json {path!r}: {error.strerror}") from None

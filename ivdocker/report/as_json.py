@@ -1,0 +1,40 @@
+"""L5. The report as JSON, schema ``ivdocker/report/v1``. Keys are only ever added."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from ivdocker.report.verdict import Report, RunReport
+
+SCHEMA = "ivdocker/report/v1"
+
+
+def as_json(report: Report) -> str:
+    return json.dumps(as_dict(report), indent=2, ensure_ascii=False) + "\n"
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "verdict": report.verdict,
+        "model": report.model,
+        "engine": asdict(report.engine) if report.engine else None,
+        "seconds": round(report.seconds, 3),
+        "runs": [_run(run) for run in report.runs],
+    }
+
+
+def _run(run: RunReport) -> dict[str, Any]:
+    return {
+        "image": run.image,
+        "image_id": run.image_id,
+        "server": run.server,
+        "verdict": run.verdict,
+        "attempts": run.attempts,
+        "stages": {stage: round(seconds, 3) for stage, seconds in run.stages.items()},
+        "endpoints": run.endpoints,
+        "requests": asdict(run.requests),
+        "failure": asdict(run.failure) if run.failure else None,
+    }

@@ -1,0 +1,81 @@
+"""L5. What people read while it works and at its end. No colour or control codes unless the stream is a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from typing import Any, TextIO
+
+from ivdocker.query.send import Outcome
+from ivdocker.report.verdict import Report, RunReport
+
+_COLOURS = {"blessed": "32", "not_blessed": "31", "no_verdict": "33"}
+_WORDS = {"blessed": "blessed", "not_blessed": "not blessed", "no_verdict": "no verdict"}
+
+
+class Terminal:
+    """Writes stage lines and verdicts. ``level``: 0 only the verdict, 1 the stages, 2 requests and answers too.
+
+    With several images each line bears its image.
+    """
+
+    def __init__(self, stream: TextIO, level: int = 1, images: int = 1) -> None:
+        self._stream = stream
+        self._level = level
+        self._several = images > 1
+        self._colour = stream.isatty() and "NO_COLOR" not in os.environ
+        self._lock = threading.Lock()
+
+    def stage(self, image: str, stage: str, seconds: float, text: str) -> None:
+        """A stage that was completed."""
+        if self._level >= 1:
+            self._line(image, f"{stage:<8} {seconds:7.2f} s  {text}")
+
+    def outcome(self, image: str, outcome: Outcome) -> None:
+        """A request and its answer."""
+        if self._level < 2 and outcome.failure is None:
+            return
+        shown = outcome.failure.message if outcome.failure else _short(outcome.answer)
+        took = f"{outcome.milliseconds:7.1f} ms" if outcome.milliseconds is not None else " " * 10
+        self._line(image, f"request  {took}  {_short(outcome.request.body)}")
+        self._line(image, f"answer   {'':10}  {shown}")
+
+    def verdict(self, report: Report) -> None:
+        """The end: for each image its verdict, and for one that is not blessed the cause and what to do."""
+        for run in report.runs:
+            self._line("", self._summary(report, run))
+            if run.failure:
+                for line in _explanation(run):
+                    self._line("", f"  {line}")
+
+    def _summary(self, report: Report, run: RunReport) -> str:
+        word = _WORDS[run.verdict].upper()
+        if self._colour:
+            word = f"\033[1;{_COLOURS[run.verdict]}m{word}\033[0m"
+        name = os.path.basename(report.model.rstrip("/")) or report.model
+        if run.failure is None:
+            asked = f", {run.requests.sent} requests answered" if run.requests.sent else ""
+            return f"{word}  {name} on {run.image} (loaded{asked}, {sum(run.stages.values()):.2f} s)"
+        return f"{word}  {name} on {run.image}: {run.failure.code}: {run.failure.message}"
+
+    def _line(self, image: str, text: str) -> None:
+        prefix = f"{image}  " if self._several and image else ""
+        with self._lock:
+            print(prefix + text, file=self._stream, flush=True)
+
+
+def _explanation(run: RunReport) -> list[str]:
+    failure = run.failure
+    assert failure is not None
+    lines = [f"to do: {failure.hint}"] if failure.hint else []
+    if failure.log_tail:
+        lines += ["the server's last log lines:", *(f"  | {line}" for line in failure.log_tail)]
+    if failure.command:
+        lines.append(f"run by: {failure.command}")
+    return lines
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 160 else f"{text[:160]} ..."

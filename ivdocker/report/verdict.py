@@ -1,0 +1,72 @@
+"""L5. The verdict, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ivdocker.engine.parse import EngineVersion
+from ivdocker.errors import Failure
+
+Verdict = Literal["blessed", "not_blessed", "no_verdict"]
+
+EXIT_CODES: dict[Verdict, int] = {"blessed": 0, "not_blessed": 1, "no_verdict": 3}
+
+
+@dataclass(frozen=True)
+class RequestFigures:
+    """Counts, and latencies in milliseconds (None when nothing was answered)."""
+
+    sent: int = 0
+    failed: int = 0
+    mismatched: int = 0
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+
+
+@dataclass
+class RunReport:
+    """One model on one image. ``stages``: seconds of the stages that were reached: pull, start, running, load, query,
+    stop."""
+
+    image: str
+    server: str
+    image_id: str | None = None
+    attempts: int = 1
+    stages: dict[str, float] = field(default_factory=dict)
+    endpoints: dict[str, str] = field(default_factory=dict)
+    requests: RequestFigures = field(default_factory=RequestFigures)
+    failure: Failure | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.failure is None:
+            return "blessed"
+        return "no_verdict" if self.failure.is_environment else "not_blessed"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The verdict on a model: blessed on every image, or not; not blessed on one weighs more than no verdict on
+    another."""
+
+    model: str
+    seconds: float
+    runs: Sequence[RunReport]
+    engine: EngineVersion | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        found = {run.verdict for run in self.runs}
+        return "not_blessed" if "not_blessed" in found else "no_verdict" if "no_verdict" in found else "blessed"
+
+    @property
+    def blessed(self) -> bool:
+        return self.verdict == "blessed"
+
+    @property
+    def exit_code(self) -> int:
+        """0 blessed, 1 not blessed, 3 no verdict."""
+        return EXIT_CODES[self.verdict]

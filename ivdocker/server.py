@@ -1,0 +1,77 @@
+"""L5. Runs a model server for as long as a ``with`` block lasts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ivdocker import clock
+from ivdocker.errors import UsageError
+from ivdocker.query.synthesize import example_request
+from ivdocker.runners.local_docker import LocalDockerRunner
+from ivdocker.serving.base import REQUEST_TIMEOUT_S, BaseModelServerClient, Endpoint
+from ivdocker.validation import LOAD_TIMEOUT_S, Job, plan
+
+
+class Server:
+    """A model server that runs and whose model is ready."""
+
+    def __init__(self, job: Job, runner: LocalDockerRunner, client: BaseModelServerClient) -> None:
+        self._runner = runner
+        self._client = client
+        self.model_name = job.binaries[0].model_name
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The address of its main port; ``.http``, ``.grpc`` and ``.metrics`` are the others."""
+        return self._runner.GetEndpoint()
+
+    @property
+    def logs(self) -> str:
+        return self._runner.GetLogs() or ""
+
+    def predict(self, request: Any, timeout_s: float = REQUEST_TIMEOUT_S) -> Any:
+        """Send one request body, return the answer's JSON. Raises ValidationFailed, DeadlineExceeded, JobAborted."""
+        return self._client.predict(request, timeout_s)
+
+    def check(self) -> None:
+        """Raises JobAborted and the like when the server has ended, GracefulShutdown when a signal stopped it."""
+        self._runner.check()
+
+    def curl(self) -> str:
+        """A command line that asks the model: with zeros, or where its inputs are not known, with an empty request."""
+        return self._client.curl(example_request(self._client) or {})
+
+
+@contextmanager
+def serve(
+    model: str | os.PathLike[str],
+    *,
+    image: str,
+    timeout_s: float = LOAD_TIMEOUT_S,
+    on_stage: Callable[[str], object] = lambda _stage: None,
+    **what: Any,
+) -> Iterator[Server]:
+    """Run ``image`` on the model until the block is left.
+
+    ``timeout_s``: seconds that loading may take. ``what``: ``server``, ``model_name`` and ``options`` as in
+    :func:`ivdocker.validation.plan`. ``on_stage`` is called with ``start`` and ``load``. Raises UsageError,
+    EnvironmentFailed, JobAborted, ValidationFailed, DeadlineExceeded.
+    """
+    if not timeout_s > 0:
+        raise UsageError(f"the timeout must be more than 0 seconds, not {timeout_s:g}")
+    job = plan(model, images=[image], **what)
+    runner = LocalDockerRunner(job.model.location, job.binaries[0], job.spec, job.options)
+    try:
+        on_stage("start")
+        runner.Start()
+        deadline = clock.utc() + timeout_s
+        runner.WaitUntilRunning(deadline)
+        client = job.binaries[0].MakeClient(runner.GetEndpoint())
+        on_stage("load")
+        client.WaitUntilModelLoaded(deadline)
+        yield Server(job, runner, client)
+    finally:
+        runner.Stop()

@@ -1,0 +1,240 @@
+"""L5. The main job: run a model on an image, wait until it is ready, ask it, and say what came of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from ivdocker import clock
+from ivdocker.diagnosis.explain import log_tail
+from ivdocker.engine.client import Engine, EngineError
+from ivdocker.engine.parse import EngineVersion
+from ivdocker.errors import Failure, GracefulShutdown, InfraValidationError, UsageError
+from ivdocker.lifecycle.shutdown import guard
+from ivdocker.model_path import ModelPath, locate
+from ivdocker.query import requests as request_files
+from ivdocker.query.requests import Request
+from ivdocker.query.send import Outcome, Tally, send_all
+from ivdocker.report.verdict import Report, RequestFigures, RunReport
+from ivdocker.runners.local_docker import LocalDockerRunner, engine_for
+from ivdocker.runners.options import RunOptions
+from ivdocker.serving import registry
+from ivdocker.serving.base import ServingBinary
+from ivdocker.spec import ServingSpec
+
+LOAD_TIMEOUT_S = 300.0
+"""Seconds that loading may take, TFX's default."""
+
+_VERSION_TIMEOUT_S = 10.0
+
+
+class Observer(Protocol):
+    """Told what happens while it happens."""
+
+    def stage(self, image: str, stage: str, seconds: float, text: str) -> None: ...
+
+    def outcome(self, image: str, outcome: Outcome) -> None: ...
+
+
+class Silent:
+    """An observer that says nothing."""
+
+    def stage(self, image: str, stage: str, seconds: float, text: str) -> None: ...
+
+    def outcome(self, image: str, outcome: Outcome) -> None: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to validate, wholly worked out: nothing in it is looked up again."""
+
+    model: ModelPath
+    binaries: Sequence[ServingBinary]
+    spec: ServingSpec = field(default_factory=ServingSpec)
+    options: RunOptions = field(default_factory=RunOptions)
+    requests: Sequence[Request] = ()
+    timeout_s: float = LOAD_TIMEOUT_S
+    jobs: int = 1
+    observer: Observer = field(default_factory=Silent)
+
+
+def plan(
+    model: str | os.PathLike[str],
+    *,
+    images: Sequence[str] = (),
+    server: str = "auto",
+    model_name: str | None = None,
+    spec: Any = None,
+    options: RunOptions | None = None,
+) -> Job:
+    """A job from what a user says: the images, or a ServingSpec that names them. Raises UsageError."""
+    if bool(images) == bool(spec):
+        raise UsageError("say on which images: either images (--image) or a ServingSpec (--spec), and not both")
+    located = locate(model)
+    serving_spec = ServingSpec.of(spec) if spec else ServingSpec()
+    if spec:
+        named = replace(serving_spec, model_name=model_name) if model_name else serving_spec
+        binaries = named.serving_binaries()
+    else:
+        binaries = [_binary(image, located, server, model_name) for image in images]
+    for binary in binaries:
+        _check_image_name(binary.image)
+    return Job(located, binaries, serving_spec, options or RunOptions())
+
+
+def validate(
+    model: str | os.PathLike[str],
+    *,
+    images: Sequence[str] = (),
+    requests: str | os.PathLike[str] | None = None,
+    timeout_s: float = LOAD_TIMEOUT_S,
+    jobs: int = 1,
+    **what: Any,
+) -> Report:
+    """Does the model load, and answer, in each of these images?
+
+    ``model``: a folder or a URI. ``requests``: a JSON Lines file of requests to send once it is loaded. ``timeout_s``:
+    seconds that loading may take. ``jobs``: images validated at the same time. ``what``: ``server``, ``model_name``,
+    ``spec`` and ``options`` as in :func:`plan`. Raises UsageError when that cannot be asked, GracefulShutdown when a
+    signal came; all else is in the report.
+    """
+    job = plan(model, images=images, **what)
+    loaded = request_files.load(requests) if requests is not None else ()
+    return run(replace(job, requests=loaded, timeout_s=timeout_s, jobs=jobs))
+
+
+def run(job: Job) -> Report:
+    """Do the job. Raises UsageError, GracefulShutdown."""
+    if not job.timeout_s > 0:
+        raise UsageError(f"the timeout must be more than 0 seconds, not {job.timeout_s:g}")
+    if job.jobs < 1:
+        raise UsageError(f"the number of jobs must be at least 1, not {job.jobs}")
+    watch = clock.Stopwatch()
+    engine = engine_for(job.spec.local_docker, job.options.engine)
+    with _threads(1) as background, guard.held():
+        version = background.submit(_version, engine)
+        runs = _run_all(job)
+        return Report(job.model.location, watch.seconds, runs, version.result())
+
+
+def _run_all(job: Job) -> list[RunReport]:
+    if job.jobs == 1 or len(job.binaries) == 1:
+        return [_run_one(job, binary) for binary in job.binaries]
+    with _threads(min(job.jobs, len(job.binaries))) as pool:
+        return list(pool.map(lambda binary: _run_one(job, binary), job.binaries))
+
+
+def _run_one(job: Job, binary: ServingBinary) -> RunReport:
+    report = RunReport(binary.image, binary.kind)
+    runner = LocalDockerRunner(job.model.location, binary, job.spec, job.options)
+    stages = _Stages(report, job.observer)
+    try:
+        _attempt(job, binary, runner, stages)
+    except (GracefulShutdown, UsageError):
+        raise
+    except InfraValidationError as error:
+        report.failure = _with_evidence(error, stages.current, runner)
+    finally:
+        with stages.timed("stop") as stage:
+            runner.Stop()
+            stage.text = "container removed"
+    return report
+
+
+def _attempt(job: Job, binary: ServingBinary, runner: LocalDockerRunner, stages: _Stages) -> None:
+    report = stages.report
+    with stages.timed("start") as stage:
+        runner.Start()
+        stage.text = f"docker run {binary.image}"
+    if runner.pull_seconds is not None:
+        stages.split("start", "pull", runner.pull_seconds)
+    deadline = clock.utc() + job.timeout_s
+    with stages.timed("running") as stage:
+        runner.WaitUntilRunning(deadline)
+        endpoint = runner.GetEndpoint()
+        report.image_id, report.endpoints = runner.image_id, endpoint.addresses
+        stage.text = ", ".join(f"{protocol} {address}" for protocol, address in endpoint.addresses.items())
+    client = binary.MakeClient(endpoint)
+    with stages.timed("load") as stage:
+        client.WaitUntilModelLoaded(deadline)
+        stage.text = f"model {binary.model_name} is ready"
+    if not job.requests:
+        return
+    with stages.timed("query") as stage:
+        tally = send_all(client, job.requests, lambda outcome: job.observer.outcome(binary.image, outcome))
+        report.requests = _figures(tally)
+        good = tally.sent - tally.failed - tally.mismatched
+        stage.text = f"{good} of {tally.sent} requests answered as they should be"
+    if tally.first_failure is not None:
+        raise InfraValidationError(failure=tally.first_failure)
+
+
+class _Stage:
+    text = ""
+
+
+class _Stages:
+    """Times the stages of one run and tells the observer of each that was completed."""
+
+    def __init__(self, report: RunReport, observer: Observer) -> None:
+        self.report = report
+        self.current = "start"
+        self._observer = observer
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[_Stage]:
+        if name != "stop":
+            self.current = name
+        stage, watch = _Stage(), clock.Stopwatch()
+        try:
+            yield stage
+        finally:
+            self.report.stages[name] = watch.seconds
+        self._observer.stage(self.report.image, name, watch.seconds, stage.text)
+
+    def split(self, name: str, part: str, seconds: float) -> None:
+        """A part of a stage becomes a stage of its own."""
+        self.report.stages = {part: seconds, **self.report.stages, name: self.report.stages[name] - seconds}
+
+
+def _with_evidence(error: InfraValidationError, stage: str, runner: LocalDockerRunner) -> Failure:
+    failure = error.failure or Failure("engine-error", str(error))
+    if not failure.log_tail and not failure.is_environment:
+        failure = replace(failure, log_tail=log_tail(runner.GetLogs() or ""))
+    return failure.at(stage, runner.command)
+
+
+def _binary(image: str, model: ModelPath, server: str, model_name: str | None) -> ServingBinary:
+    chosen = registry.choose(server, image, model)
+    return chosen.binary(image, model_name or chosen.model_name(model))
+
+
+def _check_image_name(image: str) -> None:
+    if not image or image.startswith("-") or any(letter.isspace() for letter in image):
+        raise UsageError(f"{image!r} is no name of an image; it looks like registry.example/team/server:tag")
+
+
+def _figures(tally: Tally) -> RequestFigures:
+    p50, p95, p99 = (tally.percentile(percent) for percent in (50, 95, 99))
+    return RequestFigures(tally.sent, tally.failed, tally.mismatched, p50, p95, p99)
+
+
+def _version(engine: Engine) -> EngineVersion | None:
+    """None when no engine says; why is the run's failure."""
+    try:
+        return engine.version(timeout_s=_VERSION_TIMEOUT_S)
+    except EngineError:
+        return None
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(count, thread_name_prefix="ivdocker")
+    try:
+        yield pool
+    finally:
+        pool.shutdown()
