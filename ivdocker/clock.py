@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 monotonic = time.monotonic
 sleep = time.sleep
@@ -19,8 +19,7 @@ def utc_text() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-@dataclass(frozen=True)
-class Deadline:
+class Deadline(NamedTuple):
     """A moment on the monotonic clock. A wall clock that jumps after it was made does not move it."""
 
     at: float

@@ -15,54 +15,54 @@ The first four are TFX's InfraValidator's; TFX retries all but GracefulShutdown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, get_args
 
-ENVIRONMENT_CODES = frozenset(
-    {
-        "engine-missing",
-        "engine-unreachable",
-        "engine-permission",
-        "engine-timeout",
-        "image-not-found",
-        "registry-denied",
-        "pull-stalled",
-        "platform-mismatch",
-        "mount-not-found",
-        "port-unavailable",
-        "gpu-unavailable",
-        "disk-full",
-        "engine-error",
-    }
-)
+EnvironmentCode = Literal[
+    "engine-missing",
+    "engine-unreachable",
+    "engine-permission",
+    "engine-timeout",
+    "image-not-found",
+    "registry-denied",
+    "pull-stalled",
+    "platform-mismatch",
+    "mount-not-found",
+    "port-unavailable",
+    "gpu-unavailable",
+    "disk-full",
+    "engine-error",
+]
 """Failure codes that say nothing about the model: the verdict is ``no_verdict``, the exit code 3."""
 
-MODEL_CODES = frozenset(
-    {
-        "model-not-found",
-        "container-exited",
-        "out-of-memory",
-        "illegal-instruction",
-        "model-load-failed",
-        "load-timeout",
-        "not-listening",
-        "request-failed",
-        "request-timeout",
-        "response-mismatch",
-        "budget-exceeded",
-    }
-)
+ModelCode = Literal[
+    "model-not-found",
+    "container-exited",
+    "out-of-memory",
+    "illegal-instruction",
+    "model-load-failed",
+    "load-timeout",
+    "not-listening",
+    "request-failed",
+    "request-timeout",
+    "response-mismatch",
+    "budget-exceeded",
+]
 """Failure codes that are the model's or its server's: the verdict is ``not_blessed``, the exit code 1."""
 
+FailureCode = EnvironmentCode | ModelCode
 
-@dataclass(frozen=True)
-class Failure:
+ENVIRONMENT_CODES: frozenset[str] = frozenset(get_args(EnvironmentCode))
+MODEL_CODES: frozenset[str] = frozenset(get_args(ModelCode))
+
+
+class Failure(NamedTuple):
     """Why there is no blessing: a stable code, one line that names the cause, and what to do next.
 
     ``exit_code`` and ``signal`` (``"SIGKILL"``) are the server's, ``oom_killed`` the engine's own flag, ``log_tail``
     the server's last log lines, ``command`` the docker command that shows the same. What is not known is None.
     """
 
-    code: str
+    code: FailureCode
     message: str
     hint: str | None = None
     stage: str | None = None
@@ -72,10 +72,6 @@ class Failure:
     log_tail: tuple[str, ...] = ()
     command: str | None = None
 
-    def __post_init__(self) -> None:
-        if self.code not in ENVIRONMENT_CODES | MODEL_CODES:
-            raise ValueError(f"unknown failure code {self.code!r}")
-
     @property
     def is_environment(self) -> bool:
         """True when this says nothing about the model."""
@@ -83,7 +79,7 @@ class Failure:
 
     def at(self, stage: str, command: str | None = None) -> Failure:
         """The same failure, with the stage and the command where they were not known before."""
-        return replace(self, stage=self.stage or stage, command=self.command or command)
+        return self._replace(stage=self.stage or stage, command=self.command or command)
 
 
 class InfraValidationError(Exception):

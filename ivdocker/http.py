@@ -8,8 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ivdocker import clock
 
@@ -25,8 +24,7 @@ class HttpError(Exception):
         self.kind = kind
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A whole answer; ``seconds`` from connecting to its last byte."""
 
     status: int

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ivdocker.errors import UsageError
@@ -14,8 +14,7 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
-@dataclass(frozen=True)
-class ModelPath:
+class ModelPath(NamedTuple):
     """``location`` is an absolute path or, with ``is_uri``, a URI that only the server can open."""
 
     location: str

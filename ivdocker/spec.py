@@ -6,8 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from ivdocker.errors import UsageError
 from ivdocker.serving.base import ServingBinary
@@ -17,8 +16,7 @@ DEFAULT_MODEL_NAME = "infra-validation-model"
 """TFX's own default."""
 
 
-@dataclass(frozen=True)
-class TensorFlowServingSpec:
+class TensorFlowServingSpec(NamedTuple):
     """Which ``tensorflow/serving`` images: by tag, by digest, or both."""
 
     image_name: str = "tensorflow/serving"
@@ -31,8 +29,7 @@ class TensorFlowServingSpec:
         return (*by_tag, *(f"{self.image_name}@{digest}" for digest in self.digests))
 
 
-@dataclass(frozen=True)
-class LocalDockerConfig:
+class LocalDockerConfig(NamedTuple):
     """Where docker is. ``client_base_url`` becomes ``--host``, ``client_api_version`` DOCKER_API_VERSION,
     ``client_timeout_seconds`` the deadline of every docker call (0: the default, 60 s), ``host_ip_address`` the
     address on which ports are published (empty: 127.0.0.1)."""
@@ -43,18 +40,17 @@ class LocalDockerConfig:
     host_ip_address: str = ""
 
 
-@dataclass(frozen=True)
-class ServingSpec:
+class ServingSpec(NamedTuple):
     """What to run (``tensorflow_serving``) and where (``local_docker``)."""
 
-    tensorflow_serving: TensorFlowServingSpec = field(default_factory=TensorFlowServingSpec)
-    local_docker: LocalDockerConfig = field(default_factory=LocalDockerConfig)
+    tensorflow_serving: TensorFlowServingSpec = TensorFlowServingSpec()
+    local_docker: LocalDockerConfig = LocalDockerConfig()
     model_name: str = DEFAULT_MODEL_NAME
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> ServingSpec:
         """Raises UsageError, which names the key that is wrong."""
-        known = _known(record, "ServingSpec", {each.name for each in fields(cls)} | {"kubernetes"})
+        known = _known(record, "ServingSpec", set(cls._fields) | {"kubernetes"})
         if "kubernetes" in known:
             raise UsageError("ServingSpec: serving_platform 'kubernetes' is not supported; use local_docker")
         return cls(
@@ -78,8 +74,7 @@ class ServingSpec:
         return [TensorFlowServing(image, self.model_name) for image in images]
 
 
-@dataclass(frozen=True)
-class ValidationSpec:
+class ValidationSpec(NamedTuple):
     """How long loading may take, and how often to try."""
 
     max_loading_time_seconds: int = 300
@@ -94,8 +89,7 @@ class ValidationSpec:
         return cls(**_values(cls, record, "ValidationSpec"))
 
 
-@dataclass(frozen=True)
-class RequestSpec:
+class RequestSpec(NamedTuple):
     """Which requests TFX would build from its examples."""
 
     tensorflow_serving: Mapping[str, Any] | None = None
@@ -132,11 +126,11 @@ def _value(value: Any) -> Any:
     return list(value)
 
 
-def _values(cls: type, record: Any, what: str) -> dict[str, Any]:
+def _values(cls: type[NamedTuple], record: Any, what: str) -> dict[str, Any]:
     """A dataclass's values from a JSON object; each must be of its default's type."""
     if not isinstance(record, Mapping):
         raise UsageError(f"{what}: expected a JSON object, got {record!r}")
-    defaults = {each.name: each.default for each in fields(cls)}
+    defaults = cls._field_defaults
     values: dict[str, Any] = {}
     for key, value in _known(record, what, set(defaults)).items():
         values[key] = _typed(value, defaults[key], f"{what}.{key}")

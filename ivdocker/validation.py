@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple, Protocol
 
 from ivdocker import clock
 from ivdocker.diagnosis.explain import log_tail
@@ -48,18 +48,17 @@ class Silent:
     def outcome(self, image: str, outcome: Outcome) -> None: ...
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """What to validate, wholly worked out: nothing in it is looked up again."""
 
     model: ModelPath
     binaries: Sequence[ServingBinary]
-    spec: ServingSpec = field(default_factory=ServingSpec)
-    options: RunOptions = field(default_factory=RunOptions)
+    spec: ServingSpec = ServingSpec()
+    options: RunOptions = RunOptions()
     requests: Sequence[Request] = ()
     timeout_s: float = LOAD_TIMEOUT_S
     jobs: int = 1
-    observer: Observer = field(default_factory=Silent)
+    observer: Observer = Silent()
 
 
 def plan(
@@ -77,7 +76,7 @@ def plan(
     located = locate(model)
     serving_spec = ServingSpec.of(spec) if spec else ServingSpec()
     if spec:
-        named = replace(serving_spec, model_name=model_name) if model_name else serving_spec
+        named = serving_spec._replace(model_name=model_name) if model_name else serving_spec
         binaries = named.serving_binaries()
     else:
         binaries = [_binary(image, located, server, model_name) for image in images]
@@ -104,7 +103,7 @@ def validate(
     """
     job = plan(model, images=images, **what)
     loaded = request_files.load(requests) if requests is not None else ()
-    return run(replace(job, requests=loaded, timeout_s=timeout_s, jobs=jobs))
+    return run(job._replace(requests=loaded, timeout_s=timeout_s, jobs=jobs))
 
 
 def run(job: Job) -> Report:
@@ -114,21 +113,20 @@ def run(job: Job) -> Report:
     if job.jobs < 1:
         raise UsageError(f"the number of jobs must be at least 1, not {job.jobs}")
     watch = clock.Stopwatch()
-    engine = engine_for(job.spec.local_docker, job.options.engine)
-    with _threads(1) as background, guard.held():
-        version = background.submit(_version, engine)
-        runs = _run_all(job)
-        return Report(job.model.location, watch.seconds, runs, version.result())
+    engine = _EngineQuestion(engine_for(job.spec.local_docker, job.options.engine))
+    with guard.held():
+        runs = _run_all(job, engine)
+        return Report(job.model.location, watch.seconds, runs, engine.answer())
 
 
-def _run_all(job: Job) -> list[RunReport]:
+def _run_all(job: Job, engine: _EngineQuestion) -> list[RunReport]:
     if job.jobs == 1 or len(job.binaries) == 1:
-        return [_run_one(job, binary) for binary in job.binaries]
-    with _threads(min(job.jobs, len(job.binaries))) as pool:
-        return list(pool.map(lambda binary: _run_one(job, binary), job.binaries))
+        return [_run_one(job, binary, engine) for binary in job.binaries]
+    with ThreadPoolExecutor(job.jobs, thread_name_prefix="ivdocker") as pool:
+        return list(pool.map(lambda binary: _run_one(job, binary, engine), job.binaries))
 
 
-def _run_one(job: Job, binary: ServingBinary) -> RunReport:
+def _run_one(job: Job, binary: ServingBinary, engine: _EngineQuestion) -> RunReport:
     report = RunReport(binary.image, binary.kind)
     runner = LocalDockerRunner(job.model.location, binary, job.spec, job.options)
     stages = _Stages(report, job.observer)
@@ -139,6 +137,7 @@ def _run_one(job: Job, binary: ServingBinary) -> RunReport:
     except InfraValidationError as error:
         report.failure = _with_evidence(error, stages.current, runner)
     finally:
+        engine.ask()
         with stages.timed("stop") as stage:
             runner.Stop()
             stage.text = "container removed"
@@ -204,7 +203,7 @@ class _Stages:
 def _with_evidence(error: InfraValidationError, stage: str, runner: LocalDockerRunner) -> Failure:
     failure = error.failure or Failure("engine-error", str(error))
     if not failure.log_tail and not failure.is_environment:
-        failure = replace(failure, log_tail=log_tail(runner.GetLogs() or ""))
+        failure = failure._replace(log_tail=log_tail(runner.GetLogs() or ""))
     return failure.at(stage, runner.command)
 
 
@@ -223,18 +222,26 @@ def _figures(tally: Tally) -> RequestFigures:
     return RequestFigures(tally.sent, tally.failed, tally.mismatched, p50, p95, p99)
 
 
-def _version(engine: Engine) -> EngineVersion | None:
-    """None when no engine says; why is the run's failure."""
-    try:
-        return engine.version(timeout_s=_VERSION_TIMEOUT_S)
-    except EngineError:
-        return None
+class _EngineQuestion:
+    """Which engine this is, asked in a thread while the first container stops: then nothing waits for it."""
 
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._version: EngineVersion | None = None
+        self._thread: threading.Thread | None = None
 
-@contextmanager
-def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    pool = ThreadPoolExecutor(count, thread_name_prefix="ivdocker")
-    try:
-        yield pool
-    finally:
-        pool.shutdown()
+    def ask(self) -> None:
+        """The first call asks, further ones do nothing."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._ask, name="ivdocker-version", daemon=True)
+            self._thread.start()
+
+    def answer(self) -> EngineVersion | None:
+        """None when no engine says; why is the run's failure."""
+        if self._thread:
+            self._thread.join()
+        return self._version
+
+    def _ask(self) -> None:
+        with suppress(EngineError):
+            self._version = self._engine.version(timeout_s=_VERSION_TIMEOUT_S)

@@ -6,16 +6,14 @@ import argparse
 import platform
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
-HELP = "check whether this machine can do the job"
 DESCRIPTION = "Check whether this machine can do the job; each check that fails comes with its remedy."
 
 _TIMEOUT_S = 10.0
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """One question, whether the answer is good, what was seen, and what to do when it is not."""
 
     name: str

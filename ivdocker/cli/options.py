@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ivdocker.errors import UsageError
 
+TYPE_CHECKING = False
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from ivdocker.runners.options import RunOptions
 
 
@@ -60,7 +62,7 @@ def run_options(arguments: argparse.Namespace) -> RunOptions:
     from ivdocker.runners.options import RunOptions
 
     for path in arguments.env_file:
-        if not Path(path).is_file():
+        if not os.path.isfile(path):
             raise UsageError(f"--env-file {path!r}: no such file")
     fields: dict[str, Any] = {
         name: getattr(arguments, name)
@@ -79,7 +81,8 @@ def read_spec(path: str | None) -> str | None:
     if path is None:
         return None
     try:
-        return Path(path).read_text("utf-8")
+        with open(path, encoding="utf-8") as file:
+            return file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read --spec {path!r}: {error}") from None
 

@@ -7,7 +7,6 @@ import sys
 
 from ivdocker.cli.options import add_container_arguments, add_model_arguments, add_verbosity_arguments, run_options
 
-HELP = "run MODEL on IMAGE until Ctrl-C"
 DESCRIPTION = "Run MODEL on IMAGE until Ctrl-C, and print a curl line that asks it."
 
 _CHECK_S = 0.1

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
-from pathlib import Path
 
 from ivdocker.cli.options import (
     add_container_arguments,
@@ -16,7 +14,6 @@ from ivdocker.cli.options import (
 )
 from ivdocker.errors import UsageError
 
-HELP = "run MODEL on each IMAGE, load it, ask it, and give the verdict"
 DESCRIPTION = (
     "Run MODEL on each IMAGE, wait until the model is ready, send it requests, and give a verdict with a cause."
 )
@@ -56,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     terminal = Terminal(sys.stderr, level, len(job.binaries))
     loaded = requests.load(arguments.requests) if arguments.requests else ()
     report = validation.run(
-        replace(job, requests=loaded, timeout_s=arguments.timeout, jobs=arguments.jobs, observer=terminal)
+        job._replace(requests=loaded, timeout_s=arguments.timeout, jobs=arguments.jobs, observer=terminal)
     )
     terminal.verdict(report)
     if arguments.json:
@@ -72,6 +69,7 @@ def _write(path: str, text: str) -> None:
         sys.stdout.flush()
         return
     try:
-        Path(path).write_text(text, "utf-8")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
     except OSError as error:
         raise UsageError(f"cannot write --json {path!r}: {error.strerror}") from None

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ivdocker.diagnosis.table import ENGINE_MESSAGES
 from ivdocker.engine.client import EngineError
 from ivdocker.engine.parse import ContainerState
-from ivdocker.errors import Failure
+from ivdocker.errors import Failure, FailureCode
 from ivdocker.serving.base import Signature
 
 TAIL_LINES = 10
@@ -70,7 +70,9 @@ def signal_name(exit_code: int) -> str | None:
         return None
 
 
-def _cause(state: ContainerState, log: str, signatures: Sequence[Signature], how: str) -> tuple[str, str, str | None]:
+def _cause(
+    state: ContainerState, log: str, signatures: Sequence[Signature], how: str
+) -> tuple[FailureCode, str, str | None]:
     if state.oom_killed:
         hint = "give it more with --memory, or load a smaller model"
         return "out-of-memory", f"the server ran out of memory and was killed by the kernel ({how})", hint

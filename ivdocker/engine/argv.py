@@ -5,21 +5,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from ivdocker.engine.dialect import Dialect
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(NamedTuple):
     """A host folder or file that the container sees read-only at ``target``."""
 
     source: str
     target: str
 
 
-@dataclass(frozen=True)
-class ContainerSpec:
+class ContainerSpec(NamedTuple):
     """All that ``docker run`` needs to know.
 
     ``env`` is written into the command line and may be shown to anyone; of ``secret_env`` only the names are, the
@@ -29,9 +28,9 @@ class ContainerSpec:
     image: str
     name: str
     command: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
-    secret_env: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = MappingProxyType({})
+    env: Mapping[str, str] = MappingProxyType({})
+    secret_env: Mapping[str, str] = MappingProxyType({})
     env_files: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
     ports: tuple[int, ...] = ()

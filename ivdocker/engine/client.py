@@ -7,7 +7,6 @@ import re
 import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -40,7 +39,6 @@ class EngineError(Exception):
         self.kind, self.command, self.stderr, self.returncode = kind, command, stderr, returncode
 
 
-@dataclass(frozen=True)
 class Engine:
     """Where to reach the engine, and how long a call to it may take.
 
@@ -48,10 +46,17 @@ class Engine:
     docker's environment.
     """
 
-    dialect: Dialect
-    host: str | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
-    timeout_s: float = CALL_TIMEOUT_S
+    def __init__(
+        self,
+        dialect: Dialect,
+        host: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> None:
+        self.dialect = dialect
+        self.host = host
+        self.env = dict(env or {})
+        self.timeout_s = timeout_s
 
     @property
     def remote_host(self) -> str | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ivdocker.engine.dialect import Dialect
 
@@ -14,8 +13,7 @@ class Unreadable(ValueError):
     """The engine printed something else than the JSON it promises."""
 
 
-@dataclass(frozen=True)
-class Binding:
+class Binding(NamedTuple):
     """A published port: where on the host it is bound."""
 
     address: str
@@ -27,8 +25,7 @@ class Binding:
         return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)
 
 
-@dataclass(frozen=True)
-class ContainerState:
+class ContainerState(NamedTuple):
     """What ``container inspect`` says. ``status`` is docker's word: created, running, paused, restarting, removing,
     exited, dead. ``exit_code`` means something only once it has exited."""
 
@@ -57,8 +54,7 @@ class ContainerState:
         return min(self.bindings.get(port, ()), key=rank, default=None)
 
 
-@dataclass(frozen=True)
-class EngineVersion:
+class EngineVersion(NamedTuple):
     """The engine behind the command line. ``platform`` is like ``linux/amd64``."""
 
     name: str
@@ -68,8 +64,7 @@ class EngineVersion:
     platform: str
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(NamedTuple):
     id: str
     platform: str
 

@@ -30,6 +30,6 @@ def labels() -> dict[str, str]:
     return {
         SESSION: session(),
         OWNER_PID: str(owner.pid),
-        OWNER_STARTED: f"{owner.started:.2f}",
+        OWNER_STARTED: owner.started,
         OWNER_HOST: owner.host,
     }

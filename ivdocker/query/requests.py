@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ivdocker.errors import UsageError
 
@@ -16,8 +15,7 @@ ATOL = 1e-8
 _KEYS = {"request", "expect", "rtol", "atol"}
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A request body, and what its answer must hold. ``where`` is ``FILE:LINE``.
 
     ``expect`` is None when any answer will do. A number matches within ``atol + rtol * |expected|``.

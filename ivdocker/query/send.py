@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ivdocker import http
-from ivdocker.errors import Failure, InfraValidationError
+from ivdocker.errors import Failure, FailureCode, InfraValidationError
 from ivdocker.query.compare import first_difference
 from ivdocker.query.requests import Request
 from ivdocker.serving.base import BaseModelServerClient, error_text
 
-_HINTS = {
+_HINTS: dict[str, str] = {
     "request-failed": "try the request by hand on a server that ivdocker serve keeps running",
     "request-timeout": "see in the server's log what it was doing; try the request with ivdocker serve",
     "response-mismatch": "if the answer is right, correct 'expect'; if it is near enough, give the line rtol or atol",
 }
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of one request; ``failure`` is None when its answer is as it should be."""
 
     request: Request
@@ -30,15 +28,15 @@ class Outcome:
     failure: Failure | None = None
 
 
-@dataclass
 class Tally:
     """What came of all requests."""
 
-    sent: int = 0
-    failed: int = 0
-    mismatched: int = 0
-    milliseconds: list[float] = field(default_factory=list)
-    first_failure: Failure | None = None
+    def __init__(self) -> None:
+        self.sent = 0
+        self.failed = 0
+        self.mismatched = 0
+        self.milliseconds: list[float] = []
+        self.first_failure: Failure | None = None
 
     def add(self, outcome: Outcome) -> None:
         self.sent += 1
@@ -100,5 +98,5 @@ def _judged(request: Request, answer: http.Answer, milliseconds: float) -> Outco
     return Outcome(request, record, milliseconds)
 
 
-def _failure(request: Request, code: str, text: str) -> Failure:
+def _failure(request: Request, code: FailureCode, text: str) -> Failure:
     return Failure(code, f"{request.where}: {text}", _HINTS[code])

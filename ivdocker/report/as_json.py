@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from ivdocker.report.verdict import Report, RunReport
@@ -20,7 +19,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "verdict": report.verdict,
         "model": report.model,
-        "engine": asdict(report.engine) if report.engine else None,
+        "engine": report.engine._asdict() if report.engine else None,
         "seconds": round(report.seconds, 3),
         "runs": [_run(run) for run in report.runs],
     }
@@ -35,6 +34,6 @@ def _run(run: RunReport) -> dict[str, Any]:
         "attempts": run.attempts,
         "stages": {stage: round(seconds, 3) for stage, seconds in run.stages.items()},
         "endpoints": run.endpoints,
-        "requests": asdict(run.requests),
-        "failure": asdict(run.failure) if run.failure else None,
+        "requests": run.requests._asdict(),
+        "failure": run.failure._asdict() if run.failure else None,
     }

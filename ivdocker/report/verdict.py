@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ivdocker.engine.parse import EngineVersion
 from ivdocker.errors import Failure
@@ -14,8 +13,7 @@ Verdict = Literal["blessed", "not_blessed", "no_verdict"]
 EXIT_CODES: dict[Verdict, int] = {"blessed": 0, "not_blessed": 1, "no_verdict": 3}
 
 
-@dataclass(frozen=True)
-class RequestFigures:
+class RequestFigures(NamedTuple):
     """Counts, and latencies in milliseconds (None when nothing was answered)."""
 
     sent: int = 0
@@ -26,19 +24,19 @@ class RequestFigures:
     p99_ms: float | None = None
 
 
-@dataclass
 class RunReport:
     """One model on one image. ``stages``: seconds of the stages that were reached: pull, start, running, load, query,
     stop."""
 
-    image: str
-    server: str
-    image_id: str | None = None
-    attempts: int = 1
-    stages: dict[str, float] = field(default_factory=dict)
-    endpoints: dict[str, str] = field(default_factory=dict)
-    requests: RequestFigures = field(default_factory=RequestFigures)
-    failure: Failure | None = None
+    def __init__(self, image: str, server: str) -> None:
+        self.image = image
+        self.server = server
+        self.image_id: str | None = None
+        self.attempts = 1
+        self.stages: dict[str, float] = {}
+        self.endpoints: dict[str, str] = {}
+        self.requests = RequestFigures()
+        self.failure: Failure | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -47,8 +45,7 @@ class RunReport:
         return "no_verdict" if self.failure.is_environment else "not_blessed"
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """The verdict on a model: blessed on every image, or not; not blessed on one weighs more than no verdict on
     another."""
 

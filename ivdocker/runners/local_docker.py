@@ -158,6 +158,8 @@ class LocalDockerRunner(BaseModelServerRunner):
                 return
             deadline = clock.Deadline.after(self._options.grace_s + _REMOVE_MARGIN_S)
             self._await_start(deadline)
+            if self._watch:
+                self._watch.expect_end()
             if self._may_exist:
                 self._stop_container(self._name)
                 self._remove_container(self._name, deadline)

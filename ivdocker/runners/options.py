@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from ivdocker.engine.argv import ContainerSpec, Mount
 from ivdocker.errors import UsageError
@@ -16,8 +16,7 @@ PullPolicy = Literal["missing", "always", "never"]
 _CLIENT_READS = ("DOCKER_", "CONTAINER_", "PATH", "HOME", "TMPDIR", "LD_", "GO", "SSL_", "XDG_", "HTTP", "NO_PROXY")
 
 
-@dataclass(frozen=True)
-class RunOptions:
+class RunOptions(NamedTuple):
     """The production limits to rehearse, and what else ``docker run`` is to be given.
 
     ``env`` may hold secrets: its values reach docker through its environment, not through its command line.
@@ -27,7 +26,7 @@ class RunOptions:
 
     engine: str = "docker"
     pull: PullPolicy = "missing"
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = MappingProxyType({})
     env_files: tuple[str, ...] = ()
     memory: str | None = None
     cpus: str | None = None
@@ -41,8 +40,7 @@ class RunOptions:
     grace_s: int = STOP_GRACE_S
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """Of a container that is yet to be made."""
 
     name: str

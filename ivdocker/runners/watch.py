@@ -7,6 +7,7 @@ import threading
 
 from ivdocker import clock
 from ivdocker.engine.client import Engine, EngineError
+from ivdocker.engine.logs import LogFollower
 from ivdocker.engine.parse import ContainerState
 
 HEARTBEAT_S = 2.0
@@ -30,41 +31,52 @@ class ContainerWatch:
         self._engine = engine
         self._name = name
         self._closing = threading.Event()
-        self._follower = engine.follow_logs(name, pattern)
+        self._pattern = pattern
+        self._follower: LogFollower | None = None
         self._thread = threading.Thread(target=self._watch, name="ivdocker-watch", daemon=True)
         self._thread.start()
 
     @property
     def fatal_line(self) -> str | None:
         """A log line after which the model will not become ready, though the server runs on."""
-        return self._follower.matched_line
+        return self._follower.matched_line if self._follower else None
 
     @property
     def fatal_line_age(self) -> float:
         """Seconds since that line was seen."""
-        return clock.monotonic() - self._follower.matched_at
+        return clock.monotonic() - self._follower.matched_at if self._follower else 0.0
 
     @property
     def log(self) -> str:
-        return self._follower.text()
+        return self._follower.text() if self._follower else ""
+
+    def expect_end(self) -> None:
+        """The container is being stopped: its end will be no news."""
+        self._closing.set()
 
     def close(self) -> None:
         """Stop watching; what was seen stays."""
         self._closing.set()
-        self._follower.close()
         self._thread.join()
+        if self._follower:
+            self._follower.close()
 
     def _watch(self) -> None:
+        try:
+            self._follower = follower = self._engine.follow_logs(self._name, self._pattern)
+        except EngineError as error:
+            self.error = error
+            return
         log_end: clock.Stopwatch | None = None
         while not self._closing.is_set():
-            if self._follower.ended.wait(0 if log_end else HEARTBEAT_S):
+            if follower.ended.wait(0 if log_end else HEARTBEAT_S):
                 log_end = log_end or clock.Stopwatch()
-            if self._closing.is_set() or self._look():
+            if self._closing.is_set() or self._look(follower):
                 return
             if log_end:
                 self._closing.wait(_AFTER_LOG_END_S if log_end.seconds < _LAST_LINES_S else _UNREADABLE_LOG_S)
 
-    def _look(self) -> bool:
+    def _look(self, follower: LogFollower) -> bool:
         """Whether there is nothing more to see."""
         try:
             state = self._engine.inspect(self._name)
@@ -74,6 +86,6 @@ class ContainerWatch:
             return True
         if state is not None and not state.has_ended:
             return False
-        self._follower.ended.wait(_LAST_LINES_S)
+        follower.ended.wait(_LAST_LINES_S)
         self.is_gone, self.end = state is None, state
         return True

@@ -7,11 +7,10 @@ import enum
 import json
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 from ivdocker import clock, http
-from ivdocker.errors import DeadlineExceeded, Failure, ValidationFailed, error_for
+from ivdocker.errors import DeadlineExceeded, Failure, FailureCode, ValidationFailed, error_for
 
 PROBE_TIMEOUT_S = 1.0
 """Seconds that one look at the model's state may take."""
@@ -41,8 +40,7 @@ class DockerRunParams(TypedDict, total=False):
     shm_size: str
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """A line in a server's log that tells a cause.
 
     ``pattern``: a regular expression; its named groups may stand in ``message`` as ``{group}``. ``fatal``: the server
@@ -50,7 +48,7 @@ class Signature:
     """
 
     pattern: str
-    code: str
+    code: FailureCode
     message: str
     hint: str
     fatal: bool = False
@@ -64,17 +62,15 @@ class ModelState(enum.Enum):
     UNAVAILABLE = 3
 
 
-@dataclass(frozen=True)
-class Readiness:
+class Readiness(NamedTuple):
     """What one look showed. ``detail`` completes the sentence "the model is not ready: ..."."""
 
     state: ModelState
     detail: str = ""
-    code: str = "model-load-failed"
+    code: FailureCode = "model-load-failed"
 
 
-@dataclass(frozen=True)
-class Tensor:
+class Tensor(NamedTuple):
     """A model's input, as the server's metadata tells it; -1 is an unknown dimension."""
 
     name: str
@@ -201,7 +197,7 @@ class BaseModelServerClient(abc.ABC):
             return self._http("POST", self.predict_path(), clock.Deadline.after(timeout_s), content)
         except http.HttpError as error:
             self.endpoint.check()
-            code = "request-timeout" if error.kind == "timeout" else "request-failed"
+            code: FailureCode = "request-timeout" if error.kind == "timeout" else "request-failed"
             raise error_for(Failure(code, str(error))) from None
 
     def curl(self, body: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
@@ -14,8 +14,7 @@ from ivdocker.serving.tensorflow_serving import TensorFlowServing
 from ivdocker.serving.triton import Triton
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(NamedTuple):
     """How a model server is recognised. ``image_name`` is searched in an image's name without registry and tag."""
 
     binary: type[ServingBinary]
