@@ -1,0 +1,81 @@
+# shellcheck shell=sh
+# What the scripts here share; each starts with: . "$(dirname "$0")/lib.sh"
+# shellcheck disable=SC2034  # the variables are for those who source this
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+script=${0##*/}
+export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
+
+say() { printf '%s: %s\n' "$script" "$*" >&2; }
+
+# fail CODE MESSAGE: exit codes are those of ivdocker, 3 is "this machine is not able to".
+fail() {
+    code=$1
+    shift
+    say "error: $*"
+    exit "$code"
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+now() { date +%s; }
+
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+can_install() { is_root && have apt-get; }
+
+# limit SECONDS COMMAND...: macOS has no timeout(1); there the command runs without a limit.
+limit() {
+    if have timeout; then timeout --kill-after=5 "$@"; else shift && "$@"; fi
+}
+
+# quietly COMMAND...: its output is shown only if it fails.
+quietly() {
+    output=$(mktemp)
+    status=0
+    "$@" >"$output" 2>&1 </dev/null || status=$?
+    [ "$status" -eq 0 ] || tail -n 40 "$output" >&2
+    rm -f "$output"
+    return "$status"
+}
+
+# install_packages NAME...: only after can_install.
+install_packages() {
+    say "apt-get install $*"
+    quietly apt-get update || say "apt-get update failed; trying with the lists that are there"
+    quietly apt-get install --yes --no-install-recommends "$@"
+}
+
+content_hash() { if have sha256sum; then sha256sum; else shasum -a 256; fi | cut -c 1-16; }
+
+# find_python CODE: the first interpreter of 3.10 or later that runs CODE.
+find_python() {
+    for candidate in python3 python3.14 python3.13 python3.12 python3.11 python3.10 /usr/bin/python3; do
+        if "$candidate" -c "import sys; assert sys.version_info >= (3, 10); $1" >/dev/null 2>&1; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+# setup_venv EXTRA: .venv in the checkout with ivdocker and that extra, unless it is there already.
+setup_venv() {
+    venv=$root/.venv
+    wanted="$root $1 $(cat "$root"/setup.cfg "$root"/setup.py 2>/dev/null | content_hash)"
+    if [ "$(cat "$venv/installed-for" 2>/dev/null)" = "$wanted" ]; then return; fi
+    started=$(now)
+    if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+        if ! python=$(find_python "import venv, ensurepip"); then
+            python=$(find_python pass) || fail 3 "no Python 3.10 or later found: install one and put it on PATH"
+            can_install || fail 3 "$python has no venv module: install your system's python3-venv package"
+            install_packages python3-venv || fail 3 "python3-venv could not be installed: see the lines above"
+            python=$(find_python "import venv, ensurepip") || fail 3 "$python still has no venv module: install it for that Python"
+        fi
+        quietly "$python" -m venv --clear "$venv" || fail 3 "$python could not make $venv: see the lines above"
+    fi
+    quietly "$venv/bin/python" -m pip install --editable "${root}[$1]" ||
+        fail 3 "pip could not install ivdocker[$1]: see the lines above"
+    printf '%s\n' "$wanted" >"$venv/installed-for"
+    say "$("$venv/bin/python" --version) with ivdocker[$1] in $venv, $(($(now) - started)) s"
+}
