@@ -7,7 +7,9 @@ A command's file is imported when it is called for, and what it needs beyond its
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +17,10 @@ from importlib import import_module
 
 from ivdocker import __version__
 from ivdocker.cli.parser import Parser
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 EXIT_NO_VERDICT = 3
 
@@ -35,6 +41,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.add_arguments(parser)
     parsed = parser.parse_args(arguments.arguments)
     return _guarded(lambda: int(command.run(parsed)))
+
+
+def run_and_exit() -> NoReturn:
+    """The program: main, and out. Python's own taking down of 400 modules takes 50 ms and changes nothing more."""
+    try:
+        exit_code = main()
+    except SystemExit as error:
+        exit_code = error.code if isinstance(error.code, int) else EXIT_NO_VERDICT
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(exit_code)
 
 
 def _parser() -> Parser:

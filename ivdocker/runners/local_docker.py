@@ -67,7 +67,9 @@ class LocalDockerRunner(BaseModelServerRunner):
         self._command: str | None = None
         self._may_exist = False
         self._may_appear = False
+        self._is_made = False
         self._watch: ContainerWatch | None = None
+        self._watch_lock = threading.Lock()
         self._endpoint: Endpoint | None = None
         self._state: ContainerState | None = None
         self._start_thread = 0
@@ -122,8 +124,9 @@ class LocalDockerRunner(BaseModelServerRunner):
         assert self._name is not None, "container has not been started."
         watch, limit = clock.Stopwatch(), clock.Deadline.from_utc(deadline)
         while not limit.expired:
-            self.check()
             state = self._inspect()
+            self._begin_watch()
+            self.check()
             if state is None:
                 raise JobAborted(failure=self._gone())
             if state.has_ended:
@@ -146,6 +149,7 @@ class LocalDockerRunner(BaseModelServerRunner):
         """The beginning (256 KiB) and the end (1 MiB) of what the server wrote, stdout and stderr as they came."""
         if self._name is None:
             return None
+        self._begin_watch()
         return self._watch.log if self._watch else ""
 
     def Stop(self) -> None:
@@ -204,12 +208,11 @@ class LocalDockerRunner(BaseModelServerRunner):
                 raise
             self._pull(spec.image)
             self._run_once(spec)
-        self._watch = ContainerWatch(self._engine, name, explain.fatal_pattern(self._signatures()))
 
     def _run_once(self, spec: ContainerSpec) -> None:
         self._may_exist = self._may_appear = True
         warning = self._engine.run(spec)
-        self._may_appear = False
+        self._may_appear, self._is_made = False, True
         if warning:
             log.info("docker run: %s", warning)
 
@@ -221,6 +224,14 @@ class LocalDockerRunner(BaseModelServerRunner):
         except process.Cancelled:
             raise GracefulShutdown(f"the pull of {image} was cancelled") from None
         self.pull_seconds = watch.seconds
+
+    def _begin_watch(self) -> None:
+        """Not in Start(): its log follower would compete with the first inspect, which the user waits for."""
+        with self._watch_lock:
+            if self._watch is None and self._is_made and not self._stopping.is_set():
+                assert self._name is not None
+                pattern = explain.fatal_pattern(self._signatures())
+                self._watch = ContainerWatch(self._engine, self._name, pattern)
 
     def _inspect(self) -> ContainerState | None:
         assert self._name is not None
@@ -281,7 +292,7 @@ class LocalDockerRunner(BaseModelServerRunner):
             self._start_over.wait(deadline.remaining)
 
     def _stop_container(self, name: str) -> None:
-        if self._watch is None or self._watch.end is not None or self._watch.is_gone:
+        if not self._is_made or (self._watch and (self._watch.end is not None or self._watch.is_gone)):
             return
         try:
             self._engine.stop(name, self._options.grace_s, guard.hurry)

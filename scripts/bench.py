@@ -1,0 +1,130 @@
+"""Measures ivdocker against scripts/bench-baseline on a stand-in server that is ready at once. Run by scripts/bench.
+
+It judges nothing: it prints what it measured beside what is aimed at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGE = "ivdocker/tensorflow-serving-standin:1"
+MODEL = ROOT / "docs/examples/tensorflow-serving/half_plus_two"
+IVDOCKER = str(Path(sys.executable).with_name("ivdocker"))
+VALIDATE = [IVDOCKER, "validate", str(MODEL), "--image", IMAGE, "--quiet"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=15, help="how often each comparison is made (default 15)")
+    pairs = parser.parse_args().pairs
+    print(f"{pairs} pairs, {os.cpu_count()} CPUs, Python {sys.version.split()[0]}")
+    memory: list[float] = []
+    compare("whole process against the shell script", "at most 1.25", pairs, lambda: whole_process(memory))
+    compare("Start..Stop in one process against the shell script", "at most 1.05", pairs, in_process)
+    show("readiness seen after it came true", "ms", [readiness_lag() for _ in range(pairs)], "at most 20 ms")
+    show("ivdocker --version", "ms", [version() for _ in range(pairs)], "at most 60 ms")
+    show("peak memory of the validate process", "MB", memory, "at most 45 MB")
+    print(f"ivdocker --version imports sh or psutil: {'yes' if imports_sh() else 'no'} (aim: no)")
+
+
+def compare(what: str, aim: str, pairs: int, ours: Callable[[], float]) -> None:
+    """Ours and the shell script in turn, each pair in the other order than the one before."""
+    ours(), baseline()
+    mine, theirs = [], []
+    for number in range(pairs):
+        if number % 2:
+            theirs.append(baseline())
+            mine.append(ours())
+        else:
+            mine.append(ours())
+            theirs.append(baseline())
+    show(f"{what}: ratio", "", [a / b for a, b in zip(mine, theirs, strict=True)], aim)
+    show("  ivdocker", "s", mine)
+    show("  shell script", "s", theirs)
+
+
+def show(what: str, unit: str, values: list[float], aim: str = "") -> None:
+    low, mid, high = min(values), statistics.median(values), max(values)
+    quarter = statistics.quantiles(values, n=4) if len(values) > 1 else [mid, mid, mid]
+    wanted = f"   (aim: {aim})" if aim else ""
+    spread = f"quartiles {quarter[0]:.3g} {quarter[2]:.3g}, min {low:.3g}, max {high:.3g}"
+    print(f"{what:<60} median {mid:.3g} {unit}  {spread}{wanted}", flush=True)
+
+
+def baseline() -> float:
+    return timed([str(ROOT / "scripts/bench-baseline"), IMAGE, str(MODEL)])
+
+
+def whole_process(memory: list[float]) -> float:
+    started = time.monotonic()
+    process = subprocess.Popen(VALIDATE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"ivdocker validate gave exit code {process.returncode}")
+    memory.append(usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024 * 1024))
+    return seconds
+
+
+def in_process() -> float:
+    import ivdocker
+
+    binary = ivdocker.TensorFlowServing(IMAGE, "half_plus_two")
+    runner = ivdocker.LocalDockerRunner(MODEL, binary, {})
+    started = time.monotonic()
+    try:
+        runner.Start()
+        runner.WaitUntilRunning(time.time() + 60)
+        binary.MakeClient(runner.GetEndpoint()).WaitUntilModelLoaded(time.time() + 60)
+    finally:
+        runner.Stop()
+    return time.monotonic() - started
+
+
+def readiness_lag() -> float:
+    """Milliseconds from the server's own log line to our seeing it, on a server that takes a moment to load."""
+    import ivdocker
+
+    with tempfile.TemporaryDirectory() as folder:
+        version = Path(folder, "m", "1")
+        version.mkdir(parents=True)
+        version.joinpath("saved_model.pb").write_bytes(b"stand-in")
+        version.joinpath("standin.json").write_text('{"load_seconds": 1.0}')
+        with ivdocker.serve(Path(folder, "m"), image=IMAGE) as server:
+            seen = time.time()
+            while not (line := re.search(r"(?m)^(\S+ \S+?): I .*Exporting HTTP/REST API", server.logs)):
+                time.sleep(0.01)
+    ready = datetime.strptime(line[1], "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=timezone.utc)
+    return (seen - ready.timestamp()) * 1000
+
+
+def version() -> float:
+    return timed([IVDOCKER, "--version"]) * 1000
+
+
+def imports_sh() -> bool:
+    code = "import sys\nfrom ivdocker.cli.main import main\ntry: main(['--version'])\nexcept SystemExit: pass\n"
+    code += "sys.exit('sh' in sys.modules or 'psutil' in sys.modules)"
+    return subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode != 0
+
+
+def timed(command: list[str]) -> float:
+    started = time.monotonic()
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    return time.monotonic() - started
+
+
+if __name__ == "__main__":
+    main()
