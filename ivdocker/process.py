@@ -8,14 +8,15 @@ be cancelled, and costs a bounded amount of memory.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import select
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import sh
 
@@ -33,6 +34,8 @@ _PIPE_HOLDER_GRACE = 0.2
 """Seconds that we go on reading when the program has ended and another process still holds its output."""
 
 Sink = Callable[[bytes], object]
+
+Output = Literal["pipes", "terminal"] | tuple[int, int]
 
 
 class ProgramNotFound(Exception):
@@ -68,15 +71,24 @@ class Result(NamedTuple):
 class Child:
     """A program that runs. Whoever spawned it must call :meth:`pump` to its end, or :meth:`kill`."""
 
-    def __init__(self, running: sh.RunningCommand, out_fd: int, err_fd: int) -> None:
+    def __init__(self, running: sh.RunningCommand, streams: dict[int, int]) -> None:
         self._running = running
-        self._fds = {out_fd: 0, err_fd: 1}
+        self._streams = streams
         self.pid: int = running.pid
 
     @classmethod
-    def spawn(cls, argv: Sequence[str], *, env: Mapping[str, str] | None = None, stdin_fd: int | None = None) -> Child:
+    def spawn(
+        cls,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin_fd: int | None = None,
+        output: Output = "pipes",
+    ) -> Child:
         """Start it; ``env`` is added to our own environment, standard input is empty unless a descriptor is given.
 
+        ``output``: ``"pipes"``; ``"terminal"``, a pseudo-terminal for stdout, for programs that show their progress
+        on a terminal only; or two descriptors that the program writes to by itself.
         Raises ProgramNotFound, ProgramNotStarted.
         """
         program = shutil.which(argv[0])
@@ -84,8 +96,7 @@ class Child:
             raise ProgramNotFound(argv[0])
         if any("\0" in text for text in [*argv, *(env or {}).values()]):
             raise ProgramNotStarted(f"{argv[0]}: an argument holds a NUL character")
-        out_read, out_write = os.pipe()
-        err_read, err_write = os.pipe()
+        streams, (out_fd, err_fd), to_close = _open_output(output)
         devnull = os.open(os.devnull, os.O_RDONLY)
         options: dict[str, Any] = {
             "_bg": True,
@@ -97,22 +108,19 @@ class Child:
             "_close_fds": False,
             "_encoding": "utf-8",
             "_in": devnull if stdin_fd is None else stdin_fd,
-            "_out": out_write,
-            "_err": err_write,
+            "_out": out_fd,
+            "_err": err_fd,
             "_env": None if env is None else {**os.environ, **env},
         }
         try:
-            running = sh.Command(program)(*argv[1:], **options)
+            return cls(sh.Command(program)(*argv[1:], **options), streams)
         except BaseException as error:
-            os.close(out_read)
-            os.close(err_read)
+            _close_all(streams)
             if isinstance(error, sh.ForkException):
                 raise ProgramNotStarted(f"{argv[0]}: {str(error).strip().splitlines()[-1]}") from None
             raise
         finally:
-            for fd in (out_write, err_write, devnull):
-                os.close(fd)
-        return cls(running, out_read, err_read)
+            _close_all([*to_close, devnull])
 
     @property
     def alive(self) -> bool:
@@ -124,13 +132,16 @@ class Child:
         on_stderr: Sink,
         deadline: clock.Deadline | None = None,
         cancel: threading.Event | None = None,
+        idle_s: float | None = None,
     ) -> int:
         """Read until the program has ended; returns its exit code.
 
-        Raises ProgramTimeout or Cancelled, and on these and any other exception kills it first.
+        ``idle_s``: seconds in which it must write something. Raises ProgramTimeout or Cancelled, and on these and any
+        other exception kills it first.
         """
+        limits = _Limits(deadline, cancel, idle_s)
         try:
-            self._read(on_stdout, on_stderr, deadline, cancel)
+            self._read((on_stdout, on_stderr), limits)
         except BaseException:
             self.kill()
             raise
@@ -143,46 +154,87 @@ class Child:
         _signal(os.killpg, self.pid)
         return self._reap()
 
-    def _read(
-        self, on_stdout: Sink, on_stderr: Sink, deadline: clock.Deadline | None, cancel: threading.Event | None
-    ) -> None:
+    def _read(self, sinks: tuple[Sink, Sink], limits: _Limits) -> None:
         poll = select.poll()
-        for fd in self._fds:
+        for fd in self._streams:
             poll.register(fd, select.POLLIN)
-        sinks = (on_stdout, on_stderr)
         ended: clock.Deadline | None = None
         pause = 0.0005
         while True:
-            if self._fds:
+            if self._streams:
                 ready = poll.poll(_TICK * 1000)
             else:
                 # Its output is closed: it ends within the millisecond, as a rule.
                 clock.sleep(pause)
                 pause, ready = min(pause * 2, _TICK), []
             for fd, _ in ready:
-                chunk = os.read(fd, _CHUNK)
+                chunk = _read_chunk(fd)
                 if chunk:
-                    sinks[self._fds[fd]](chunk)
+                    limits.seen()
+                    sinks[self._streams[fd]](chunk)
                 else:
                     poll.unregister(fd)
                     self._close(fd)
             if not ready and not self.alive:
                 ended = ended or clock.Deadline.after(_PIPE_HOLDER_GRACE)
-            if (not self._fds and not self.alive) or (ended and ended.expired):
+            if (not self._streams and not self.alive) or (ended and ended.expired):
                 return
-            if cancel is not None and cancel.is_set():
-                raise Cancelled
-            if deadline is not None and deadline.expired:
-                raise ProgramTimeout
+            limits.check()
 
     def _close(self, fd: int) -> None:
+        del self._streams[fd]
         os.close(fd)
-        del self._fds[fd]
 
     def _reap(self) -> int:
-        for fd in list(self._fds):
+        for fd in list(self._streams):
             self._close(fd)
         return int(self._running.process.wait())
+
+
+class _Limits:
+    """What ends the reading before the program does."""
+
+    def __init__(self, deadline: clock.Deadline | None, cancel: threading.Event | None, idle_s: float | None) -> None:
+        self._deadline = deadline
+        self._cancel = cancel
+        self._idle_s = idle_s
+        self._idle = clock.Stopwatch()
+
+    def seen(self) -> None:
+        """The program wrote something."""
+        self._idle = clock.Stopwatch()
+
+    def check(self) -> None:
+        if self._cancel is not None and self._cancel.is_set():
+            raise Cancelled
+        if self._deadline is not None and self._deadline.expired:
+            raise ProgramTimeout
+        if self._idle_s is not None and self._idle.seconds > self._idle_s:
+            raise ProgramTimeout
+
+
+def _open_output(output: Output) -> tuple[dict[int, int], tuple[int, int], list[int]]:
+    """What we read (descriptor: 0 for stdout, 1 for stderr), what the program writes to, what to close once it runs."""
+    if isinstance(output, tuple):
+        return {}, output, []
+    err_read, err_write = os.pipe()
+    out_read, out_write = os.pipe() if output == "pipes" else os.openpty()
+    return {out_read: 0, err_read: 1}, (out_write, err_write), [out_write, err_write]
+
+
+def _read_chunk(fd: int) -> bytes:
+    try:
+        return os.read(fd, _CHUNK)
+    except OSError as error:
+        # A pseudo-terminal whose other end is closed.
+        if error.errno == errno.EIO:
+            return b""
+        raise
+
+
+def _close_all(fds: Iterable[int]) -> None:
+    for fd in list(fds):
+        os.close(fd)
 
 
 class _Capture:
@@ -204,7 +256,6 @@ def run(
     deadline: clock.Deadline,
     env: Mapping[str, str] | None = None,
     cancel: threading.Event | None = None,
-    on_stderr: Sink | None = None,
 ) -> Result:
     """Run a program to its end. A non-zero exit code is a result, no error.
 
@@ -212,32 +263,45 @@ def run(
     """
     watch = clock.Stopwatch()
     stdout, stderr = _Capture(), _Capture()
-
-    def stderr_sink(chunk: bytes) -> None:
-        stderr(chunk)
-        if on_stderr is not None:
-            on_stderr(chunk)
-
     child = Child.spawn(argv, env=env)
-    returncode = child.pump(stdout, stderr_sink, deadline, cancel)
+    returncode = child.pump(stdout, stderr, deadline, cancel)
     return Result(tuple(argv), returncode, bytes(stdout), bytes(stderr), watch.seconds)
 
 
 class Owner(NamedTuple):
     """A process that cannot be mistaken for a later one of the same number.
 
-    ``started``: when it started, on a clock of this host that is only ever compared for equality; ``host``: the host's
-    name.
+    ``started``: when it started, only ever compared for equality; ``host``: the host's name; ``boot``: which boot of
+    the host; ``namespace``: the namespace in which the number counts (a container has its own).
     """
 
     pid: int
     started: str
     host: str
+    boot: str
+    namespace: str
 
 
 def this_process() -> Owner:
     pid = os.getpid()
-    return Owner(pid, started(pid) or "", os.uname().nodename)
+    return Owner(pid, started(pid) or "", os.uname().nodename, _boot(), _pid_namespace())
+
+
+def _boot() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        import psutil
+
+        return f"{psutil.boot_time():.0f}"
+
+
+def _pid_namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
 
 
 def started(pid: int) -> str | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ivdocker import clock
@@ -29,6 +31,21 @@ from ivdocker.spec import ServingSpec
 LOAD_TIMEOUT_S = 300.0
 """Seconds that loading may take, TFX's default."""
 
+MAY_CHANGE = frozenset(
+    {
+        "engine-unreachable",
+        "engine-timeout",
+        "engine-error",
+        "registry-denied",
+        "pull-stalled",
+        "port-unavailable",
+        "container-exited",
+        "load-timeout",
+        "request-timeout",
+    }
+)
+"""Failures that another try may not meet; a model that cannot be loaded will not load the second time either."""
+
 _VERSION_TIMEOUT_S = 10.0
 
 
@@ -39,6 +56,10 @@ class Observer(Protocol):
 
     def outcome(self, image: str, outcome: Outcome) -> None: ...
 
+    def pull(self, image: str, output: bytes, progress: str) -> None: ...
+
+    def failed_attempt(self, image: str, attempt: int, failure: Failure) -> None: ...
+
 
 class Silent:
     """An observer that says nothing."""
@@ -46,6 +67,10 @@ class Silent:
     def stage(self, image: str, stage: str, seconds: float, text: str) -> None: ...
 
     def outcome(self, image: str, outcome: Outcome) -> None: ...
+
+    def pull(self, image: str, output: bytes, progress: str) -> None: ...
+
+    def failed_attempt(self, image: str, attempt: int, failure: Failure) -> None: ...
 
 
 class Job(NamedTuple):
@@ -58,6 +83,7 @@ class Job(NamedTuple):
     requests: Sequence[Request] = ()
     timeout_s: float = LOAD_TIMEOUT_S
     jobs: int = 1
+    tries: int = 1
     observer: Observer = Silent()
 
 
@@ -92,26 +118,28 @@ def validate(
     requests: str | os.PathLike[str] | None = None,
     timeout_s: float = LOAD_TIMEOUT_S,
     jobs: int = 1,
+    tries: int = 1,
     **what: Any,
 ) -> Report:
     """Does the model load, and answer, in each of these images?
 
     ``model``: a folder or a URI. ``requests``: a JSON Lines file of requests to send once it is loaded. ``timeout_s``:
-    seconds that loading may take. ``jobs``: images validated at the same time. ``what``: ``server``, ``model_name``,
+    seconds that loading may take. ``jobs``: images validated at the same time. ``tries``: how often what may change
+    (the environment, a server that ended without a known cause) is tried. ``what``: ``server``, ``model_name``,
     ``spec`` and ``options`` as in :func:`plan`. Raises UsageError when that cannot be asked, GracefulShutdown when a
     signal came; all else is in the report.
     """
     job = plan(model, images=images, **what)
     loaded = request_files.load(requests) if requests is not None else ()
-    return run(job._replace(requests=loaded, timeout_s=timeout_s, jobs=jobs))
+    return run(job._replace(requests=loaded, timeout_s=timeout_s, jobs=jobs, tries=tries))
 
 
 def run(job: Job) -> Report:
     """Do the job. Raises UsageError, GracefulShutdown."""
     if not job.timeout_s > 0:
         raise UsageError(f"the timeout must be more than 0 seconds, not {job.timeout_s:g}")
-    if job.jobs < 1:
-        raise UsageError(f"the number of jobs must be at least 1, not {job.jobs}")
+    if job.jobs < 1 or job.tries < 1:
+        raise UsageError(f"jobs and tries must be at least 1, not {min(job.jobs, job.tries)}")
     watch = clock.Stopwatch()
     engine = _EngineQuestion(engine_for(job.spec.local_docker, job.options.engine))
     with guard.held():
@@ -127,8 +155,27 @@ def _run_all(job: Job, engine: _EngineQuestion) -> list[RunReport]:
 
 
 def _run_one(job: Job, binary: ServingBinary, engine: _EngineQuestion) -> RunReport:
+    history: list[Failure] = []
+    while True:
+        report = _run_once(job, binary, engine, len(history) + 1)
+        report.attempts, report.history = len(history) + 1, tuple(history)
+        failure = report.failure
+        if failure is None or failure.code not in MAY_CHANGE or report.attempts == job.tries:
+            return report
+        history.append(failure)
+        job.observer.failed_attempt(binary.image, report.attempts, failure)
+
+
+def _run_once(job: Job, binary: ServingBinary, engine: _EngineQuestion, attempt: int) -> RunReport:
     report = RunReport(binary.image, binary.kind)
-    runner = LocalDockerRunner(job.model.location, binary, job.spec, job.options)
+    options = job.options._replace(evidence=_evidence_folder(job, binary, attempt))
+    runner = LocalDockerRunner(
+        job.model.location,
+        binary,
+        job.spec,
+        options,
+        lambda output, so_far: job.observer.pull(binary.image, output, so_far),
+    )
     stages = _Stages(report, job.observer)
     try:
         _attempt(job, binary, runner, stages)
@@ -139,9 +186,17 @@ def _run_one(job: Job, binary: ServingBinary, engine: _EngineQuestion) -> RunRep
     finally:
         engine.ask()
         with stages.timed("stop") as stage:
+            report.kept = runner.Leave() if report.failure and options.keep else None
             runner.Stop()
-            stage.text = "container removed"
+            stage.text = f"container {report.kept} left as it is" if report.kept else "container removed"
     return report
+
+
+def _evidence_folder(job: Job, binary: ServingBinary, attempt: int) -> Path | None:
+    if job.options.evidence is None:
+        return None
+    image = re.sub(r"[^A-Za-z0-9_.-]+", "-", binary.image)
+    return job.options.evidence / f"{image}-{attempt}"
 
 
 def _attempt(job: Job, binary: ServingBinary, runner: LocalDockerRunner, stages: _Stages) -> None:
@@ -164,12 +219,18 @@ def _attempt(job: Job, binary: ServingBinary, runner: LocalDockerRunner, stages:
     if not job.requests:
         return
     with stages.timed("query") as stage:
-        tally = send_all(client, job.requests, lambda outcome: job.observer.outcome(binary.image, outcome))
+        tally = send_all(client, job.requests, lambda outcome: _tell(job, binary, runner, outcome))
         report.requests = _figures(tally)
         good = tally.sent - tally.failed - tally.mismatched
         stage.text = f"{good} of {tally.sent} requests answered as they should be"
     if tally.first_failure is not None:
         raise InfraValidationError(failure=tally.first_failure)
+
+
+def _tell(job: Job, binary: ServingBinary, runner: LocalDockerRunner, outcome: Outcome) -> None:
+    job.observer.outcome(binary.image, outcome)
+    if runner.evidence:
+        runner.evidence.outcome(outcome.as_dict())
 
 
 class _Stage:

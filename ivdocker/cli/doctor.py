@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ivdocker.cli.options import add_engine_argument
+
 DESCRIPTION = "Check whether this machine can do the job; each check that fails comes with its remedy."
 
 _TIMEOUT_S = 10.0
@@ -23,7 +25,7 @@ class Check(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--engine", default="docker", metavar="docker|podman|PATH", help="the command line to use")
+    add_engine_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

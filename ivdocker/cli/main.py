@@ -28,6 +28,9 @@ COMMANDS = {
     "validate": "run MODEL on each IMAGE, load it, ask it, and give the verdict",
     "serve": "run MODEL on IMAGE until Ctrl-C",
     "doctor": "check whether this machine can do the job",
+    "ps": "list the containers of ivdocker that are there",
+    "logs": "show the log of one of them",
+    "prune": "remove those whose owner is gone",
 }
 
 

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ivdocker.engine.parse import Listed
+    from ivdocker.lifecycle.orphans import Fate
     from ivdocker.runners.options import RunOptions
 
 
@@ -28,7 +30,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_container_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("container", "how docker runs the server; words and units are docker's")
-    group.add_argument("--engine", default="docker", metavar="docker|podman|PATH", help="the command line to use")
+    add_engine_argument(group)
     group.add_argument("--pull", choices=("missing", "always", "never"), default="missing", help="default: missing")
     group.add_argument("--env", action="append", default=[], metavar="K[=V]", help="a variable; K alone: from here")
     group.add_argument("--env-file", action="append", default=[], metavar="FILE")
@@ -49,6 +51,10 @@ def add_container_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ARG",
         help="passed on to docker run: --docker-arg=--cpuset-cpus=0",
     )
+
+
+def add_engine_argument(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--engine", default="docker", metavar="docker|podman|PATH", help="the command line to use")
 
 
 def add_verbosity_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +80,21 @@ def run_options(arguments: argparse.Namespace) -> RunOptions:
         env_files=tuple(arguments.env_file),
         docker_args=tuple(arguments.docker_arg),
     )
+
+
+def listed(program: str) -> list[tuple[Listed, Fate]]:
+    """ivdocker's containers. Raises EnvironmentFailed."""
+    from ivdocker.diagnosis.explain import engine_failure
+    from ivdocker.engine.client import EngineError
+    from ivdocker.errors import EnvironmentFailed
+    from ivdocker.lifecycle import orphans
+    from ivdocker.runners.local_docker import engine_for
+    from ivdocker.spec import LocalDockerConfig
+
+    try:
+        return orphans.listed(engine_for(LocalDockerConfig(), program))
+    except EngineError as error:
+        raise EnvironmentFailed(failure=engine_failure(error)) from None
 
 
 def read_spec(path: str | None) -> str | None:

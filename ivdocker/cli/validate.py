@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from pathlib import Path
 
 from ivdocker.cli.options import (
     add_container_arguments,
@@ -27,8 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="images validated at the same time (default 1)"
     )
+    parser.add_argument(
+        "--tries", type=int, default=1, metavar="N", help="how often to try what may change (default 1)"
+    )
     parser.add_argument("--json", metavar="FILE|-", help="write the report as JSON")
     parser.add_argument("--blessing", metavar="DIR", help="write INFRA_BLESSED or INFRA_NOT_BLESSED there")
+    parser.add_argument("--evidence", metavar="DIR", help="write down there what happens, while it happens")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave a container that failed, and say how to look into it"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the commands and do nothing")
     add_container_arguments(parser)
     add_verbosity_arguments(parser)
 
@@ -47,17 +57,25 @@ def run(arguments: argparse.Namespace) -> int:
         server=arguments.server,
         model_name=arguments.model_name,
         spec=read_spec(arguments.spec),
-        options=run_options(arguments),
+        options=run_options(arguments)._replace(
+            keep=arguments.keep, evidence=Path(arguments.evidence) if arguments.evidence else None
+        ),
     )
+    loaded = requests.load(arguments.requests) if arguments.requests else ()
+    job = job._replace(requests=loaded, timeout_s=arguments.timeout, jobs=arguments.jobs, tries=arguments.tries)
+    if arguments.dry_run:
+        from ivdocker.rehearse import commands
+
+        print("\n".join(commands(job)))
+        return 0
     level = 2 if arguments.verbose else 0 if arguments.quiet else 1
     terminal = Terminal(sys.stderr, level, len(job.binaries))
-    loaded = requests.load(arguments.requests) if arguments.requests else ()
-    report = validation.run(
-        job._replace(requests=loaded, timeout_s=arguments.timeout, jobs=arguments.jobs, observer=terminal)
-    )
+    report = validation.run(job._replace(observer=terminal))
     terminal.verdict(report)
     if arguments.json:
         _write(arguments.json, as_json(report))
+    if arguments.evidence:
+        _write(os.path.join(arguments.evidence, "report.json"), as_json(report))
     if arguments.blessing:
         write_blessing(arguments.blessing, report.verdict)
     return report.exit_code
@@ -72,4 +90,4 @@ def _write(path: str, text: str) -> None:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise UsageError(f"cannot write --json {path!r}: {error.strerror}") from None
+        raise UsageError(f"cannot write the report to {path!r}: {error.strerror}") from None

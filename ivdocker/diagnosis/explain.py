@@ -21,6 +21,9 @@ def engine_failure(error: EngineError, image: str | None = None) -> Failure:
     if error.kind == "missing":
         hint = "install docker's command line, or name another one with --engine docker|podman|PATH"
         return Failure("engine-missing", f"no container engine's command line: {error.stderr}", hint)
+    if error.kind == "stalled":
+        hint = "check the network and the registry, and try again: layers that are here are not pulled twice"
+        return Failure("pull-stalled", f"the pull of {image} made no progress: {error.stderr}", hint)
     if error.kind == "timeout":
         hint = "the engine hangs or is overloaded: see whether docker ps answers, and restart it if not"
         return Failure("engine-timeout", f"the engine gave {error.stderr}: {error.command}", hint)
@@ -41,6 +44,15 @@ def ended_container(state: ContainerState, log: str, signatures: Sequence[Signat
     code, message, hint = _cause(state, log, signatures, how)
     return Failure(
         code, message, hint, exit_code=state.exit_code, signal=name, oom_killed=state.oom_killed, log_tail=tail
+    )
+
+
+def loopback_listener(port: int) -> Failure:
+    """The server listens, but for its own container alone."""
+    return Failure(
+        "not-listening",
+        f"the server listens on 127.0.0.1:{port} inside its container, where nobody outside reaches it",
+        "have it listen on 0.0.0.0 (a flag like --host=0.0.0.0, or the server's configuration file)",
     )
 
 

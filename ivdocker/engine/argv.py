@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -40,12 +40,19 @@ class ContainerSpec(NamedTuple):
 
 
 def run(spec: ContainerSpec) -> list[str]:
-    """``docker run --detach``. An image that is not there is an error: pulling has its own step and deadline.
+    """``docker run --detach``. An image that is not there is an error: pulling has its own step and deadline."""
+    mine = ["run", "--detach", "--pull=never", f"--name={spec.name}"]
+    return [*mine, *(f"--label={key}={value}" for key, value in spec.labels.items()), *_settings(spec)]
 
-    ``--init`` gives the container a PID 1 that passes SIGTERM on (the image's own shell script would not).
-    """
-    argv = ["run", "--detach", "--pull=never", "--init", "--security-opt=no-new-privileges", f"--name={spec.name}"]
-    argv += [f"--label={key}={value}" for key, value in spec.labels.items()]
+
+def run_in_foreground(spec: ContainerSpec) -> list[str]:
+    """The same for a person at a terminal: without our name and labels, by which it would be taken for an orphan."""
+    return ["run", "--rm", *_settings(spec)]
+
+
+def _settings(spec: ContainerSpec) -> list[str]:
+    """``--init`` gives the container a PID 1 that passes SIGTERM on (the image's own shell script would not)."""
+    argv = ["--init", "--security-opt=no-new-privileges"]
     argv += [f"--env={key}={value}" for key, value in spec.env.items()]
     argv += [f"--env={key}" for key in spec.secret_env]
     argv += [f"--env-file={path}" for path in spec.env_files]
@@ -59,8 +66,18 @@ def inspect(name: str) -> list[str]:
     return ["container", "inspect", name]
 
 
-def logs(name: str) -> list[str]:
-    return ["logs", "--follow", name]
+def logs(name: str, *, follow: bool = True, timestamps: bool = False) -> list[str]:
+    flags = {"--follow": follow, "--timestamps": timestamps}
+    return ["logs", *(flag for flag, wanted in flags.items() if wanted), name]
+
+
+def events(name: str) -> list[str]:
+    """What happens to a container, from its creation on, one JSON object a line."""
+    return ["events", f"--filter=container={name}", "--since=10m", "--format={{json .}}"]
+
+
+def exec(name: str, command: Sequence[str]) -> list[str]:
+    return ["exec", name, *command]
 
 
 def stop(dialect: Dialect, name: str, grace_s: int) -> list[str]:
@@ -70,6 +87,11 @@ def stop(dialect: Dialect, name: str, grace_s: int) -> list[str]:
 
 def remove(name: str) -> list[str]:
     return ["rm", "--force", "--volumes", name]
+
+
+def listing(label: str) -> list[str]:
+    """All containers that carry a label, whatever their state."""
+    return ["ps", "--all", "--no-trunc", f"--filter=label={label}", "--format={{json .}}"]
 
 
 def pull(image: str, platform: str | None) -> list[str]:

@@ -14,11 +14,13 @@ from ivdocker import clock, process
 from ivdocker.engine import argv, parse
 from ivdocker.engine.dialect import Dialect
 from ivdocker.engine.logs import LogFollower
+from ivdocker.process import Sink
 
 CALL_TIMEOUT_S = 60.0
 """Seconds that a docker call may take, where nothing else is said (TFX's docker client has the same default)."""
 
-PULL_TIMEOUT_S = 1800.0
+PULL_IDLE_S = 120.0
+"""Seconds without any progress after which a pull is given up. A pull that moves may take as long as it likes."""
 
 _NOT_FOUND = re.compile(r"no such (container|image|object)|no container with name|image not known", re.IGNORECASE)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -31,7 +33,8 @@ _T = TypeVar("_T")
 class EngineError(Exception):
     """A docker call did not do what it was asked.
 
-    ``kind``: ``failed`` (it said so: see ``stderr``), ``missing`` (no such program), ``timeout`` or ``unreadable``.
+    ``kind``: ``failed`` (it said so: see ``stderr``), ``missing`` (no such program), ``timeout``,
+    ``stalled`` or ``unreadable``.
     """
 
     def __init__(self, kind: str, command: str, stderr: str, returncode: int | None = None) -> None:
@@ -69,6 +72,10 @@ class Engine:
         """The command line that :meth:`run` runs."""
         return self.command_line(argv.run(spec))
 
+    def foreground_command(self, spec: argv.ContainerSpec) -> str:
+        """The same container in the foreground of a terminal, with nothing left of it afterwards."""
+        return self.command_line(argv.run_in_foreground(spec))
+
     def run(self, spec: argv.ContainerSpec) -> str:
         """``docker run --detach``; returns what it said on stderr (warnings). Raises EngineError, and then the
         container may exist all the same."""
@@ -83,9 +90,13 @@ class Engine:
         self._check_not_found(words, result)
         return None
 
-    def stop(self, name: str, grace_s: int, cancel: threading.Event | None = None) -> None:
+    def inspect_text(self, name: str, *, timeout_s: float) -> bytes:
+        """All that ``container inspect`` says, as JSON. Raises EngineError."""
+        return self._call(argv.inspect(name), timeout_s=timeout_s).stdout
+
+    def stop(self, name: str, grace_s: int, *, timeout_s: float, cancel: threading.Event) -> None:
         """SIGTERM, after ``grace_s`` seconds SIGKILL. Raises EngineError, process.Cancelled."""
-        self._call(argv.stop(self.dialect, name, grace_s), timeout_s=grace_s + self.timeout_s, cancel=cancel)
+        self._call(argv.stop(self.dialect, name, grace_s), timeout_s=timeout_s, cancel=cancel)
 
     def remove(self, name: str, *, timeout_s: float | None = None) -> None:
         """Remove it and its anonymous volumes, running or not; one that is not there is fine. Raises EngineError."""
@@ -94,9 +105,36 @@ class Engine:
         if result.returncode != 0 and not _BEING_REMOVED.search(result.error_text):
             self._check_not_found(words, result)
 
-    def pull(self, image: str, platform: str | None, cancel: threading.Event | None = None) -> None:
-        """Raises EngineError, process.Cancelled."""
-        self._call(argv.pull(image, platform), timeout_s=PULL_TIMEOUT_S, cancel=cancel)
+    def ps(self, label: str) -> list[parse.Listed]:
+        """The containers, in whatever state, that carry the label. Raises EngineError."""
+        words = argv.listing(label)
+        result = self._call(words)
+        return self._parsed(words, lambda: parse.listing(result.stdout))
+
+    def pull(self, image: str, platform: str | None, on_output: Sink, cancel: threading.Event) -> None:
+        """Pull as on a terminal, where docker shows each byte's progress; ``on_output`` gets what it shows.
+
+        Raises EngineError (kind ``stalled`` when nothing moved for PULL_IDLE_S seconds), process.Cancelled.
+        """
+        words = argv.pull(image, platform)
+        errors = bytearray()
+        try:
+            child = self._spawn(words, "terminal")
+            returncode = child.pump(on_output, errors.extend, cancel=cancel, idle_s=PULL_IDLE_S)
+        except process.ProgramTimeout:
+            raise EngineError("stalled", self.command_line(words), f"no progress for {PULL_IDLE_S:g} s") from None
+        if returncode != 0:
+            text = errors.decode("utf-8", "replace").strip()
+            raise EngineError("failed", self.command_line(words), text, returncode)
+
+    def exec(self, name: str, command: Sequence[str], *, timeout_s: float) -> str | None:
+        """What a command prints that is run in the container; None when it cannot be run. Raises EngineError."""
+        result = self._call(argv.exec(name, command), timeout_s=timeout_s, check=False)
+        return result.stdout.decode("utf-8", "replace") if result.returncode == 0 else None
+
+    def start(self, words: Sequence[str], output: tuple[int, int]) -> process.Child:
+        """Any docker command whose output goes to two descriptors while it runs. Raises EngineError."""
+        return self._spawn(words, output)
 
     def image(self, name: str) -> parse.Image | None:
         """The local image of that name, None when there is none. Raises EngineError."""
@@ -115,19 +153,16 @@ class Engine:
 
     def follow_logs(self, name: str, watch: re.Pattern[bytes] | None) -> LogFollower:
         """Follow the container's log in a thread of its own until the container ends. Raises EngineError."""
-        words = argv.logs(name)
-        try:
-            return LogFollower(process.Child.spawn(self._command(words), env=self.env), watch)
-        except (process.ProgramNotFound, process.ProgramNotStarted) as error:
-            raise EngineError("missing", self.command_line(words), str(error)) from None
+        return LogFollower(self._spawn(argv.logs(name)), watch)
+
+    def command(self, words: Sequence[str]) -> list[str]:
+        """Program, host flag and words."""
+        host = [f"{self.dialect.host_flag}={self.host}"] if self.host else []
+        return [self.dialect.program, *host, *words]
 
     def command_line(self, words: Sequence[str]) -> str:
         """The whole command as one would type it."""
-        return shlex.join(self._command(words))
-
-    def _command(self, words: Sequence[str]) -> list[str]:
-        host = [f"{self.dialect.host_flag}={self.host}"] if self.host else []
-        return [self.dialect.program, *host, *words]
+        return shlex.join(self.command(words))
 
     def _call(
         self,
@@ -141,7 +176,7 @@ class Engine:
         seconds = self.timeout_s if timeout_s is None else timeout_s
         try:
             result = process.run(
-                self._command(words),
+                self.command(words),
                 deadline=clock.Deadline.after(seconds),
                 env={**self.env, **(secret_env or {})},
                 cancel=cancel,
@@ -155,6 +190,12 @@ class Engine:
         if check and result.returncode != 0:
             raise self._failed(words, result)
         return result
+
+    def _spawn(self, words: Sequence[str], output: process.Output = "pipes") -> process.Child:
+        try:
+            return process.Child.spawn(self.command(words), env=self.env, output=output)
+        except (process.ProgramNotFound, process.ProgramNotStarted) as error:
+            raise EngineError("missing", self.command_line(words), str(error)) from None
 
     def _failed(self, words: Sequence[str], result: process.Result) -> EngineError:
         return EngineError("failed", self.command_line(words), result.error_text, result.returncode)

@@ -64,6 +64,15 @@ class EngineVersion(NamedTuple):
     platform: str
 
 
+class Listed(NamedTuple):
+    """A container as ``ps`` lists it. ``status`` is the engine's text for people (``Up 3 minutes``)."""
+
+    name: str
+    image: str
+    status: str
+    labels: Mapping[str, str]
+
+
 class Image(NamedTuple):
     id: str
     platform: str
@@ -99,6 +108,14 @@ def image(output: bytes) -> Image:
         raise Unreadable(f"cannot read the engine's answer to image inspect: {error!r}") from None
 
 
+def listing(output: bytes) -> list[Listed]:
+    """The containers of ``ps``, one JSON object a line. Raises Unreadable."""
+    try:
+        return [_listed(json.loads(line)) for line in output.splitlines() if line.strip()]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise Unreadable(f"cannot read the engine's answer to ps: {error!r}") from None
+
+
 def version(output: bytes, dialect: Dialect) -> EngineVersion:
     """Client and server from the output of ``version``. Raises Unreadable; also when no server answered.
 
@@ -118,6 +135,19 @@ def version(output: bytes, dialect: Dialect) -> EngineVersion:
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise Unreadable(f"cannot read the engine's answer to version: {error!r}") from None
+
+
+def _listed(record: Mapping[str, Any]) -> Listed:
+    """docker writes names and labels as one text each, podman as a list and an object."""
+    names, labels = record["Names"], record.get("Labels") or {}
+    if isinstance(labels, str):
+        labels = dict(pair.partition("=")[::2] for pair in labels.split(","))
+    return Listed(
+        name=str(names if isinstance(names, str) else names[0]),
+        image=str(record.get("Image") or ""),
+        status=str(record.get("Status") or ""),
+        labels={str(key): str(value) for key, value in labels.items()},
+    )
 
 
 def _lower(record: Mapping[str, Any]) -> dict[str, Any]:

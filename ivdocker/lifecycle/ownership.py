@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 
+from ivdocker import clock
 from ivdocker.process import this_process
 
 SESSION = "ivdocker.session"
 OWNER_PID = "ivdocker.owner-pid"
 OWNER_STARTED = "ivdocker.owner-started"
 OWNER_HOST = "ivdocker.owner-host"
+OWNER_BOOT = "ivdocker.owner-boot"
+"""Which boot of the host and which pid namespace, as ``boot/namespace``."""
+CREATED = "ivdocker.created"
+"""Seconds since the epoch."""
+KEEP = "ivdocker.keep"
+"""Present on a container that may be left behind on purpose."""
 
 _sessions: dict[int, str] = {}
 
@@ -24,12 +31,15 @@ def new_name() -> str:
     return f"ivdocker-{session()}-{os.urandom(3).hex()}"
 
 
-def labels() -> dict[str, str]:
-    """Labels that tell whose the container is."""
+def labels(keep: bool = False) -> dict[str, str]:
+    """Labels that tell whose the container is, and whether it may be left behind on purpose."""
     owner = this_process()
     return {
         SESSION: session(),
         OWNER_PID: str(owner.pid),
         OWNER_STARTED: owner.started,
         OWNER_HOST: owner.host,
+        OWNER_BOOT: f"{owner.boot}/{owner.namespace}",
+        CREATED: f"{clock.utc():.0f}",
+        **({KEEP: "true"} if keep else {}),
     }

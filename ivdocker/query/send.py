@@ -27,6 +27,16 @@ class Outcome(NamedTuple):
     milliseconds: float | None = None
     failure: Failure | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """For the evidence."""
+        return {
+            "where": self.request.where,
+            "request": self.request.body,
+            "answer": self.answer,
+            "milliseconds": self.milliseconds,
+            "failure": self.failure.message if self.failure else None,
+        }
+
 
 class Tally:
     """What came of all requests."""

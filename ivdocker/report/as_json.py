@@ -36,4 +36,6 @@ def _run(run: RunReport) -> dict[str, Any]:
         "endpoints": run.endpoints,
         "requests": run.requests._asdict(),
         "failure": run.failure._asdict() if run.failure else None,
+        "history": [failure._asdict() for failure in run.history],
+        "kept": run.kept,
     }

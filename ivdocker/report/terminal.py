@@ -7,9 +7,12 @@ import os
 import threading
 from typing import Any, TextIO
 
+from ivdocker import clock
+from ivdocker.errors import Failure
 from ivdocker.query.send import Outcome
 from ivdocker.report.verdict import Report, RunReport
 
+_PULL_LINE_S = 5.0
 _COLOURS = {"blessed": "32", "not_blessed": "31", "no_verdict": "33"}
 _WORDS = {"blessed": "blessed", "not_blessed": "not blessed", "no_verdict": "no verdict"}
 
@@ -26,6 +29,7 @@ class Terminal:
         self._several = images > 1
         self._colour = stream.isatty() and "NO_COLOR" not in os.environ
         self._lock = threading.Lock()
+        self._since_pull_line: clock.Stopwatch | None = None
 
     def stage(self, image: str, stage: str, seconds: float, text: str) -> None:
         """A stage that was completed."""
@@ -41,6 +45,22 @@ class Terminal:
         self._line(image, f"request  {took}  {_short(outcome.request.body)}")
         self._line(image, f"answer   {'':10}  {shown}")
 
+    def pull(self, image: str, output: bytes, progress: str) -> None:
+        """docker's own progress bars on a terminal, a line every few seconds elsewhere."""
+        if self._level < 1:
+            return
+        if self._stream.isatty() and not self._several:
+            with self._lock:
+                self._stream.write(output.decode("utf-8", "replace"))
+                self._stream.flush()
+        elif self._since_pull_line is None or self._since_pull_line.seconds >= _PULL_LINE_S:
+            self._since_pull_line = clock.Stopwatch()
+            self._line(image, f"pulling {image}: {progress}")
+
+    def failed_attempt(self, image: str, attempt: int, failure: Failure) -> None:
+        """An attempt that will be followed by another."""
+        self._line(image, f"attempt {attempt} failed: {failure.code}: {failure.message}; trying again")
+
     def verdict(self, report: Report) -> None:
         """The end: for each image its verdict, and for one that is not blessed the cause and what to do."""
         for run in report.runs:
@@ -53,7 +73,8 @@ class Terminal:
         word = _WORDS[run.verdict].upper()
         if self._colour:
             word = f"\033[1;{_COLOURS[run.verdict]}m{word}\033[0m"
-        name = os.path.basename(report.model.rstrip("/")) or report.model
+        parts = report.model.rstrip("/").split("/")
+        name = "/".join(parts[-2:] if parts[-1].isdigit() else parts[-1:])
         if run.failure is None:
             asked = f", {run.requests.sent} requests answered" if run.requests.sent else ""
             return f"{word}  {name} on {run.image} (loaded{asked}, {sum(run.stages.values()):.2f} s)"
@@ -72,7 +93,10 @@ def _explanation(run: RunReport) -> list[str]:
     if failure.log_tail:
         lines += ["the server's last log lines:", *(f"  | {line}" for line in failure.log_tail)]
     if failure.command:
-        lines.append(f"run by: {failure.command}")
+        lines.append(f"run it yourself: {failure.command}")
+    if run.kept:
+        lines.append(f"the container is left: docker logs {run.kept}; docker exec -it {run.kept} sh")
+        lines.append(f"remove it with: docker rm --force --volumes {run.kept}")
     return lines
 
 

@@ -37,6 +37,10 @@ class RunReport:
         self.endpoints: dict[str, str] = {}
         self.requests = RequestFigures()
         self.failure: Failure | None = None
+        self.history: tuple[Failure, ...] = ()
+        """The failures of the attempts before this one."""
+        self.kept: str | None = None
+        """The container that was left behind, with ``keep``."""
 
     @property
     def verdict(self) -> Verdict:

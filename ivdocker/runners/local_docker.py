@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from ivdocker import clock, process
@@ -13,6 +14,7 @@ from ivdocker.engine.argv import ContainerSpec
 from ivdocker.engine.client import CALL_TIMEOUT_S, Engine, EngineError
 from ivdocker.engine.dialect import dialect_of
 from ivdocker.engine.parse import ContainerState
+from ivdocker.engine.pull import PullProgress
 from ivdocker.errors import (
     DeadlineExceeded,
     EnvironmentFailed,
@@ -22,10 +24,14 @@ from ivdocker.errors import (
     UsageError,
     error_for,
 )
-from ivdocker.lifecycle import ownership
+from ivdocker.lifecycle import orphans, ownership
 from ivdocker.lifecycle.shutdown import guard
+from ivdocker.lifecycle.watchdog import watchdogs
 from ivdocker.model_path import locate
+from ivdocker.runners import removal
+from ivdocker.runners.addresses import addresses
 from ivdocker.runners.base import BaseModelServerRunner
+from ivdocker.runners.evidence import Evidence
 from ivdocker.runners.options import Identity, RunOptions, container_spec
 from ivdocker.runners.watch import ContainerWatch
 from ivdocker.serving import registry
@@ -39,8 +45,9 @@ _FATAL_LINE_GRACE_S = 0.5
 """Seconds that a server gets to end by itself after a fatal line: its exit code belongs to the evidence."""
 _REMOVE_MARGIN_S = 10.0
 """Seconds beyond the grace period in which Stop() goes on trying to remove the container."""
-_LATE_ARRIVAL_S = 2.0
-"""Seconds in which a container may still appear after its ``docker run`` was cut short."""
+
+OnPull = Callable[[bytes, str], object]
+"""Told what docker shows of a pull, and how far it is."""
 
 
 class LocalDockerRunner(BaseModelServerRunner):
@@ -57,21 +64,26 @@ class LocalDockerRunner(BaseModelServerRunner):
         serving_binary: Any,
         serving_spec: Any,
         options: RunOptions | None = None,
+        on_pull: OnPull = lambda _output, _progress: None,
     ) -> None:
         self._model_path = model_path
         self._binary = serving_binary
         self._config = ServingSpec.of(serving_spec).local_docker
         self._options = options or RunOptions()
+        self._on_pull = on_pull
         self._engine = engine_for(self._config, self._options.engine)
+        self._evidence = Evidence(self._options.evidence) if self._options.evidence else None
+        self._spec: ContainerSpec | None = None
         self._name: str | None = None
-        self._command: str | None = None
-        self._may_exist = False
-        self._may_appear = False
         self._is_made = False
+        """``docker run`` has said so; before that, and when it failed, the container may or may not exist."""
+        self._was_tried = False
         self._watch: ContainerWatch | None = None
         self._watch_lock = threading.Lock()
+        self._sweep = threading.Thread(target=orphans.sweep, args=(self._engine,), name="ivdocker-sweep", daemon=True)
         self._endpoint: Endpoint | None = None
         self._state: ContainerState | None = None
+        self._is_guarded = False
         self._start_thread = 0
         self._start_over = threading.Event()
         self._stopping = threading.Event()
@@ -84,8 +96,9 @@ class LocalDockerRunner(BaseModelServerRunner):
         return f"LocalDockerRunner(image: {self._binary.image})"
 
     @property
-    def engine(self) -> Engine:
-        return self._engine
+    def name(self) -> str | None:
+        """The container's name, from Start() on."""
+        return self._name
 
     @property
     def image_id(self) -> str | None:
@@ -93,21 +106,34 @@ class LocalDockerRunner(BaseModelServerRunner):
         return self._state.image_id if self._state else None
 
     @property
+    def evidence(self) -> Evidence | None:
+        return self._evidence
+
+    @property
     def command(self) -> str | None:
-        """The docker command that started the server, once Start() has built it. Secrets are not in it."""
-        return self._command
+        """The docker command that runs the same server in a terminal, from Start() on. Secrets are not in it."""
+        return self._engine.foreground_command(self._spec) if self._spec else None
+
+    def plan(self, name: str) -> ContainerSpec:
+        """The container that Start() would make. Raises UsageError."""
+        model = locate(self._model_path)
+        params = self._binary.MakeDockerRunParams(model_path=model.location, needs_mount=not model.is_uri)
+        identity = Identity(name, ownership.labels(self._options.keep))
+        return container_spec(params, tuple(self._ports().values()), self._options, identity, self._publish_address())
 
     def Start(self) -> None:
         """Run the container; an image that is missing is pulled first (``options.pull``).
 
-        Raises EnvironmentFailed, UsageError; what had been made by then is removed again.
+        Raises EnvironmentFailed, UsageError, GracefulShutdown; what had been made by then is removed again.
         """
         assert self._name is None, "You cannot start model server multiple times."
         self._name = ownership.new_name()
         self._start_thread = threading.get_ident()
         try:
             guard.add(self)
-            self._run(self._name)
+            watchdogs.hold(self._engine)
+            self._is_guarded = True
+            self._run(self.plan(self._name))
         except EngineError as error:
             self._start_over.set()
             self.Stop()
@@ -124,20 +150,18 @@ class LocalDockerRunner(BaseModelServerRunner):
         assert self._name is not None, "container has not been started."
         watch, limit = clock.Stopwatch(), clock.Deadline.from_utc(deadline)
         while not limit.expired:
-            state = self._inspect()
+            state = self._inspect(self._name)
             self._begin_watch()
             self.check()
             if state is None:
                 raise JobAborted(failure=self._gone())
-            if state.has_ended:
-                clock.sleep(_POLL_S)
-                continue
             self._state = state
-            self._endpoint = self._endpoint_of(state) if state.status == "running" else None
-            if self._endpoint is not None:
-                return
+            if state.status == "running":
+                self._endpoint = self._endpoint_of(state)
+                if self._endpoint is not None:
+                    return
             clock.sleep(min(_POLL_S, limit.remaining))
-        status = self._state.status if self._state else "not seen"
+        status = self._state.status if self._state else "not looked at"
         text = f"the container was not running with its ports published after {watch.seconds:.1f} s (status: {status})"
         raise DeadlineExceeded(failure=Failure("engine-timeout", text))
 
@@ -154,23 +178,12 @@ class LocalDockerRunner(BaseModelServerRunner):
 
     def Stop(self) -> None:
         """SIGTERM, after ``options.grace_s`` seconds SIGKILL, then remove; goes on trying a little longer."""
-        if self._name is None:
-            return
-        self._stopping.set()
-        with self._stop_lock:
-            if self._stopped:
-                return
-            deadline = clock.Deadline.after(self._options.grace_s + _REMOVE_MARGIN_S)
-            self._await_start(deadline)
-            if self._watch:
-                self._watch.expect_end()
-            if self._may_exist:
-                self._stop_container(self._name)
-                self._remove_container(self._name, deadline)
-            if self._watch:
-                self._watch.close()
-            self._stopped = True
-        guard.remove(self)
+        self._end(leave=False)
+
+    def Leave(self) -> str | None:
+        """Instead of Stop(): leave the container as it is, for somebody to look into; its name, if there is one."""
+        self._end(leave=True)
+        return self._name if self._is_made else None
 
     def check(self) -> None:
         """Raises what has happened to the server: JobAborted, ValidationFailed, EnvironmentFailed; GracefulShutdown
@@ -187,18 +200,17 @@ class LocalDockerRunner(BaseModelServerRunner):
             raise JobAborted(failure=self._gone())
         if watch.error is not None:
             raise EnvironmentFailed(failure=self._engine_failure(watch.error))
+        if watch.loopback_port is not None:
+            raise error_for(explain.loopback_listener(watch.loopback_port))
         if watch.fatal_line is not None and watch.fatal_line_age > _FATAL_LINE_GRACE_S:
             failure = explain.fatal_line(watch.fatal_line, self._signatures())
             if failure is not None:
                 raise error_for(failure)
 
-    def _run(self, name: str) -> None:
-        model = locate(self._model_path)
-        params = self._binary.MakeDockerRunParams(model_path=model.location, needs_mount=not model.is_uri)
-        ports = tuple(getattr(self._binary, "ports", {}).values()) or (self._binary.container_port,)
-        identity = Identity(name, ownership.labels())
-        spec = container_spec(params, ports, self._options, identity, self._publish_address())
-        self._command = self._engine.run_command(spec)
+    def _run(self, spec: ContainerSpec) -> None:
+        self._spec = spec
+        if self._evidence:
+            self._evidence.begin(self._engine.run_command(spec))
         if self._options.pull == "always":
             self._pull(spec.image)
         try:
@@ -208,61 +220,59 @@ class LocalDockerRunner(BaseModelServerRunner):
                 raise
             self._pull(spec.image)
             self._run_once(spec)
+        if self._evidence:
+            self._evidence.container_made(self._engine, spec.name)
 
     def _run_once(self, spec: ContainerSpec) -> None:
-        self._may_exist = self._may_appear = True
+        self._was_tried = True
+        if self._sweep.ident is None:
+            self._sweep.start()
         warning = self._engine.run(spec)
-        self._may_appear, self._is_made = False, True
+        self._is_made = True
         if warning:
             log.info("docker run: %s", warning)
 
     def _pull(self, image: str) -> None:
-        watch = clock.Stopwatch()
-        log.info("pulling %s", image)
+        watch, progress = clock.Stopwatch(), PullProgress()
+
+        def on_output(chunk: bytes) -> None:
+            progress.feed(chunk)
+            self._on_pull(chunk, str(progress))
+
         try:
-            self._engine.pull(image, self._options.platform, self._stopping)
+            self._engine.pull(image, self._options.platform, on_output, self._stopping)
         except process.Cancelled:
             raise GracefulShutdown(f"the pull of {image} was cancelled") from None
-        self.pull_seconds = watch.seconds
+        finally:
+            self.pull_seconds = watch.seconds
 
     def _begin_watch(self) -> None:
         """Not in Start(): its log follower would compete with the first inspect, which the user waits for."""
         with self._watch_lock:
             if self._watch is None and self._is_made and not self._stopping.is_set():
                 assert self._name is not None
+                http_port = self._ports().get("http")
                 pattern = explain.fatal_pattern(self._signatures())
-                self._watch = ContainerWatch(self._engine, self._name, pattern)
+                self._watch = ContainerWatch(self._engine, self._name, pattern, http_port)
 
-    def _inspect(self) -> ContainerState | None:
-        assert self._name is not None
+    def _inspect(self, name: str) -> ContainerState | None:
         try:
-            return self._engine.inspect(self._name)
+            return self._engine.inspect(name)
         except EngineError as error:
             raise EnvironmentFailed(failure=self._engine_failure(error)) from None
 
+    def _ports(self) -> dict[str, int]:
+        """By protocol; TFX's own object knows one port only, which speaks gRPC."""
+        return dict(getattr(self._binary, "ports", {"grpc": self._binary.container_port}))
+
     def _endpoint_of(self, state: ContainerState) -> Endpoint | None:
         """None while a port has no binding yet."""
-        main = self._binary.container_port
-        names = dict(getattr(self._binary, "ports", {}) or {"": main})
-        addresses: dict[str, str] = {}
-        for protocol, port in names.items():
-            address = self._address(state, port)
-            if address is None:
-                return None
-            addresses[protocol] = address
-        first = next(protocol for protocol, port in names.items() if port == main)
-        return Endpoint(addresses[first], addresses, self.check)
-
-    def _address(self, state: ContainerState, port: int) -> str | None:
-        if state.network_mode == "host":
-            return f"{self._engine.remote_host or '127.0.0.1'}:{port}"
-        binding = state.binding(port)
-        if binding is None:
+        ports = self._ports()
+        found = addresses(state, ports, self._engine.remote_host)
+        if found is None:
             return None
-        host = binding.connect_host
-        if binding.address in ("", "0.0.0.0", "::") and self._engine.remote_host:
-            host = self._engine.remote_host
-        return f"[{host}]:{binding.port}" if ":" in host else f"{host}:{binding.port}"
+        main = next(protocol for protocol, port in ports.items() if port == self._binary.container_port)
+        return Endpoint(found[main], found, self.check)
 
     def _publish_address(self) -> str:
         address = self._config.host_ip_address
@@ -286,37 +296,39 @@ class LocalDockerRunner(BaseModelServerRunner):
         text = f"the container {self._name} is gone: somebody else removed it"
         return Failure("container-exited", text, hint="see who runs docker rm or docker system prune on this machine")
 
-    def _await_start(self, deadline: clock.Deadline) -> None:
-        """A ``docker run`` under way in another thread is left to end: cut short, its container may come later."""
-        if self._start_thread != threading.get_ident():
-            self._start_over.wait(deadline.remaining)
-
-    def _stop_container(self, name: str) -> None:
-        if not self._is_made or (self._watch and (self._watch.end is not None or self._watch.is_gone)):
+    def _end(self, leave: bool) -> None:
+        if self._name is None:
             return
-        try:
-            self._engine.stop(name, self._options.grace_s, guard.hurry)
-        except process.Cancelled:
-            log.info("second signal: no more grace")
-        except EngineError as error:
-            log.warning("%s", error)
-
-    def _remove_container(self, name: str, deadline: clock.Deadline) -> None:
-        """Until it is gone, and where it may yet appear, until it has stayed away for a while."""
-        quiet = clock.Deadline.after(_LATE_ARRIVAL_S if self._may_appear else 0)
-        while True:
-            try:
-                self._engine.remove(name, timeout_s=max(1.0, deadline.remaining))
-                if quiet.expired:
-                    return
-            except EngineError as error:
-                log.warning("%s", error)
-                if error.kind == "missing":
-                    return
-            if deadline.expired:
-                log.error("could not remove the container; do it by hand: docker rm --force --volumes %s", name)
+        self._stopping.set()
+        with self._stop_lock:
+            if self._stopped:
                 return
-            clock.sleep(0.1)
+            deadline = clock.Deadline.after(self._options.grace_s + _REMOVE_MARGIN_S)
+            # A docker run under way in another thread is left to end: cut short, its container may come later.
+            if self._start_thread != threading.get_ident():
+                self._start_over.wait(deadline.remaining)
+            self._end_container(self._name, deadline, leave)
+            self._stopped = True
+        if self._is_guarded:
+            watchdogs.release(self._engine)
+        guard.remove(self)
+
+    def _end_container(self, name: str, deadline: clock.Deadline, leave: bool) -> None:
+        if self._watch:
+            self._watch.expect_end()
+        if self._evidence and self._spec and self._is_made:
+            self._evidence.container_ends(self._engine, self._spec)
+        if self._was_tried and not leave:
+            has_ended = self._watch is not None and (self._watch.end is not None or self._watch.is_gone)
+            if self._is_made and not has_ended:
+                removal.stop(self._engine, name, self._options.grace_s, guard.hurry)
+            removal.remove(self._engine, name, deadline, may_appear=not self._is_made)
+        if self._watch:
+            self._watch.close()
+        if self._evidence:
+            self._evidence.close()
+        if self._sweep.ident is not None:
+            self._sweep.join(deadline.remaining)
 
 
 def engine_for(config: LocalDockerConfig, engine: str = "docker") -> Engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -21,7 +22,8 @@ class RunOptions(NamedTuple):
 
     ``env`` may hold secrets: its values reach docker through its environment, not through its command line.
     ``memory`` and ``shm_size`` are sizes as docker writes them (``2g``), ``cpus`` a number (``1.5``). ``grace_s``:
-    seconds between SIGTERM and SIGKILL.
+    seconds between SIGTERM and SIGKILL. ``keep``: a container may be left behind with :meth:`LocalDockerRunner.Leave`.
+    ``evidence``: a folder to write down in what happens.
     """
 
     engine: str = "docker"
@@ -38,6 +40,8 @@ class RunOptions(NamedTuple):
     hardened: bool = False
     docker_args: tuple[str, ...] = ()
     grace_s: int = STOP_GRACE_S
+    keep: bool = False
+    evidence: Path | None = None
 
 
 class Identity(NamedTuple):

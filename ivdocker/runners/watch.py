@@ -6,28 +6,34 @@ import re
 import threading
 
 from ivdocker import clock
+from ivdocker.engine import sockets
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.logs import LogFollower
 from ivdocker.engine.parse import ContainerState
 
-HEARTBEAT_S = 2.0
+HEARTBEAT_S = 1.0
 """Seconds between two looks at a container whose log is still open: the log's end is the faster sign."""
 
 _AFTER_LOG_END_S = 0.02
 _UNREADABLE_LOG_S = 0.2
 _LAST_LINES_S = 1.0
+_EXEC_S = 5.0
 
 
 class ContainerWatch:
     """A thread that notices the container's end. Reading what it saw costs nothing, so it can be asked often."""
 
-    def __init__(self, engine: Engine, name: str, pattern: re.Pattern[bytes] | None) -> None:
+    def __init__(self, engine: Engine, name: str, pattern: re.Pattern[bytes] | None, http_port: int | None) -> None:
         self.end: ContainerState | None = None
         """The state in which the container ended by itself; None while it runs."""
         self.is_gone = False
         """Somebody else removed it."""
         self.error: EngineError | None = None
         """The engine does not answer any more."""
+        self.loopback_port: int | None = None
+        """The HTTP port, when the server listens on it for its own container alone."""
+        self._http_port = http_port
+        self._since_look, self._look_pause = clock.Stopwatch(), HEARTBEAT_S
         self._engine = engine
         self._name = name
         self._closing = threading.Event()
@@ -73,8 +79,26 @@ class ContainerWatch:
                 log_end = log_end or clock.Stopwatch()
             if self._closing.is_set() or self._look(follower):
                 return
+            self._find_loopback_listener()
             if log_end:
                 self._closing.wait(_AFTER_LOG_END_S if log_end.seconds < _LAST_LINES_S else _UNREADABLE_LOG_S)
+
+    def _find_loopback_listener(self) -> None:
+        """Until it has opened its port: it will not open it otherwise later. Each look costs the engine 0.1 s."""
+        if self._http_port is None or self._since_look.seconds < self._look_pause:
+            return
+        self._since_look, self._look_pause = clock.Stopwatch(), self._look_pause * 2
+        try:
+            table = self._engine.exec(self._name, ["cat", "/proc/net/tcp", "/proc/net/tcp6"], timeout_s=_EXEC_S)
+        except EngineError:
+            table = None
+        if table is None:
+            self._http_port = None
+            return
+        hosts = sockets.listeners(table, self._http_port)
+        if hosts:
+            self.loopback_port = self._http_port if all(host.is_loopback for host in hosts) else None
+            self._http_port = None
 
     def _look(self, follower: LogFollower) -> bool:
         """Whether there is nothing more to see."""

@@ -134,6 +134,10 @@ class BaseModelServerClient(abc.ABC):
         """Look once whether the model is ready. Raises nothing."""
 
     @abc.abstractmethod
+    def ready_path(self) -> str:
+        """The path that tells whether the model is ready."""
+
+    @abc.abstractmethod
     def predict_path(self) -> str:
         """The path that takes a request to this model."""
 

@@ -158,6 +158,9 @@ class TensorFlowServingClient(BaseModelServerClient):
             detail = f"the status is not TensorFlow Serving's (HTTP {answer.status}: {error_text(answer)})"
             return Readiness(ModelState.NOT_READY, detail)
 
+    def ready_path(self) -> str:
+        return self._path()
+
     def predict_path(self) -> str:
         return f"{self._path()}:predict"
 

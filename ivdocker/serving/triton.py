@@ -169,7 +169,7 @@ class TritonClient(BaseModelServerClient):
     def probe(self, deadline: clock.Deadline) -> Readiness:
         """Ready is the model's own word and the index's: /v2/health/ready says yes to an empty repository."""
         try:
-            ready = self._http("GET", f"{self._path()}/ready", deadline)
+            ready = self._http("GET", self.ready_path(), deadline)
             index = self._http("POST", "/v2/repository/index", deadline, b"{}")
         except http.HttpError as error:
             return Readiness(ModelState.NOT_READY, f"the HTTP port does not answer yet ({error})")
@@ -179,6 +179,9 @@ class TritonClient(BaseModelServerClient):
             detail = f"the repository index is not Triton's (HTTP {index.status}: {error_text(index)})"
             return Readiness(ModelState.NOT_READY, detail)
         return self._readiness(ready.status == 200, states)
+
+    def ready_path(self) -> str:
+        return f"{self._path()}/ready"
 
     def predict_path(self) -> str:
         return f"{self._path()}/infer"

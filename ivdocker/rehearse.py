@@ -1,0 +1,34 @@
+"""L5. The commands that a job comes down to, to be pasted into a shell; nothing is run."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+
+from ivdocker.lifecycle.ownership import new_name
+from ivdocker.runners.local_docker import LocalDockerRunner, engine_for
+from ivdocker.serving.base import BaseModelServerClient
+from ivdocker.validation import Job
+
+
+def commands(job: Job) -> Iterator[str]:
+    """For each image: run, ask for readiness, send the requests, stop, remove. Raises UsageError."""
+    engine = engine_for(job.spec.local_docker, job.options.engine)
+    for binary in job.binaries:
+        name = new_name()
+        spec = LocalDockerRunner(job.model.location, binary, job.spec, job.options).plan(name)
+        docker = shlex.join(engine.command([]))
+        # Without the labels: a container of somebody's own is not an orphan of ours.
+        yield engine.run_command(spec._replace(labels={}))
+        client = binary.MakeClient("127.0.0.1:0")
+        address = f"http://$({docker} port {name} {binary.ports['http']}/tcp)"
+        yield f"curl {address}{shlex.quote(client.ready_path())}"
+        for request in job.requests:
+            yield f"curl --data {shlex.quote(json.dumps(request.body, ensure_ascii=False))} {address}{_path(client)}"
+        yield f"{docker} stop {engine.dialect.stop_timeout_flag}={job.options.grace_s} {name}"
+        yield f"{docker} rm --force --volumes {name}"
+
+
+def _path(client: BaseModelServerClient) -> str:
+    return shlex.quote(client.predict_path())

@@ -1,0 +1,46 @@
+"""L4. Ends and removes one container; raises nothing, and stops trying when its time is over."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from ivdocker import clock, process
+from ivdocker.engine.client import Engine, EngineError
+
+log = logging.getLogger("ivdocker")
+
+_STOP_MARGIN_S = 5
+"""Seconds beyond the grace period that ``docker stop`` may take."""
+_REMOVE_CALL_S = 20.0
+_RETRY_S = 0.2
+_LATE_ARRIVAL_S = 3.0
+"""Seconds in which a container may still appear after its ``docker run`` was cut short."""
+
+
+def stop(engine: Engine, name: str, grace_s: int, hurry: threading.Event) -> None:
+    """SIGTERM, after ``grace_s`` seconds SIGKILL; ``hurry`` ends the grace."""
+    try:
+        engine.stop(name, grace_s, timeout_s=grace_s + _STOP_MARGIN_S, cancel=hurry)
+    except process.Cancelled:
+        log.info("second signal: no more grace")
+    except EngineError as error:
+        log.warning("%s", error)
+
+
+def remove(engine: Engine, name: str, deadline: clock.Deadline, may_appear: bool) -> bool:
+    """Until it is gone, and where it may yet appear, until it has stayed away for a while; whether that is so."""
+    quiet = clock.Deadline.after(_LATE_ARRIVAL_S if may_appear else 0)
+    while True:
+        try:
+            engine.remove(name, timeout_s=min(_REMOVE_CALL_S, max(1.0, deadline.remaining)))
+            if quiet.expired:
+                return True
+        except EngineError as error:
+            log.warning("%s", error)
+            if error.kind == "missing":
+                return False
+        if deadline.expired:
+            log.error("could not remove the container; do it by hand: docker rm --force --volumes %s", name)
+            return False
+        clock.sleep(_RETRY_S)
