@@ -34,6 +34,10 @@ COMMANDS = {
 }
 
 
+class _Signalled(BaseException):
+    """A signal asked for an end. No Exception: whoever catches those means others."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 blessed, 1 not blessed, 2 usage, 3 no verdict, 128 + n signal n."""
     # Nearly all that is imported stays: looking through it for garbage every 700 objects costs 10 ms.
@@ -83,7 +87,7 @@ def _guarded(run: Callable[[], int]) -> int:
 
     def on_signal(signum: int, _frame: object) -> None:
         received.append(signal.Signals(signum))
-        raise GracefulShutdown(received[0].name)
+        raise _Signalled
 
     for each in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(each) == signal.SIG_DFL:
@@ -92,7 +96,7 @@ def _guarded(run: Callable[[], int]) -> int:
         return run()
     except UsageError as error:
         return _say(f"error: {error}", 2)
-    except (KeyboardInterrupt, GracefulShutdown):
+    except (KeyboardInterrupt, _Signalled, GracefulShutdown):
         signum = received[0] if received else signal.SIGINT
         return _say(f"interrupted by {signum.name}; everything was removed", 128 + signum)
     except InfraValidationError as error:

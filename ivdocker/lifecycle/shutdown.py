@@ -50,6 +50,7 @@ class ShutdownGuard:
         self._signum = 0
         self._requested = threading.Event()
         self._finished = threading.Event()
+        self._handed_on = threading.Event()
         self._said_unprotected = False
 
     def add(self, stoppable: Stoppable) -> None:
@@ -75,6 +76,7 @@ class ShutdownGuard:
         self.add(holder)
         try:
             yield
+            self.raise_if_requested()
         finally:
             self.remove(holder)
 
@@ -82,7 +84,9 @@ class ShutdownGuard:
         """While a shutdown is under way, wait for its end; then GracefulShutdown."""
         if self._requested.is_set():
             signum = self._signum
-            self._finished.wait(_PARK_S)
+            # In the main thread the former handler comes next, and what that raises is the way out.
+            over = self._handed_on if _in_main_thread() else self._finished
+            over.wait(_PARK_S)
             raise GracefulShutdown(f"{signal.Signals(signum).name} asked for an end; everything was stopped")
 
     def _install(self) -> None:
@@ -91,6 +95,7 @@ class ShutdownGuard:
                 log.warning("not in the main thread: SIGTERM will not stop the model server")
                 self._said_unprotected = True
             return
+        self.hurry, self._requested, self._finished, self._handed_on = (threading.Event() for _ in range(4))
         read_fd, self._write_fd = os.pipe()
         self._pid = os.getpid()
         self._thread = threading.Thread(target=self._serve, args=(read_fd,), name="ivdocker-signals", daemon=True)
@@ -110,15 +115,15 @@ class ShutdownGuard:
         if self._thread:
             self._thread.join()
         self._thread = None
-        for event in (self.hurry, self._requested, self._finished):
-            event.clear()
+        self._requested = threading.Event()
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         if os.getpid() != self._pid:
             _call(self._previous.get(signum), signum, frame)
         elif self._finished.is_set():
-            signum, previous = self._signum, dict(self._previous)
+            signum, previous, handed_on = self._signum, dict(self._previous), self._handed_on
             self._uninstall()
+            handed_on.set()
             _call(previous.get(signum), signum, frame)
         else:
             os.write(self._write_fd, bytes([signum]))

@@ -13,6 +13,8 @@ from ivdocker.query.send import Outcome
 from ivdocker.report.verdict import Report, RunReport
 
 _PULL_LINE_S = 5.0
+_TAIL_LINES = 5
+_WIDTH = 160
 _COLOURS = {"blessed": "32", "not_blessed": "31", "no_verdict": "33"}
 _WORDS = {"blessed": "blessed", "not_blessed": "not blessed", "no_verdict": "no verdict"}
 
@@ -91,7 +93,8 @@ def _explanation(run: RunReport) -> list[str]:
     assert failure is not None
     lines = [f"to do: {failure.hint}"] if failure.hint else []
     if failure.log_tail:
-        lines += ["the server's last log lines:", *(f"  | {line}" for line in failure.log_tail)]
+        shown = failure.log_tail[-_TAIL_LINES:]
+        lines += ["the server's last log lines:", *(f"  | {_cut(line)}" for line in shown)]
     if failure.command:
         lines.append(f"run it yourself: {failure.command}")
     if run.kept:
@@ -101,5 +104,8 @@ def _explanation(run: RunReport) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 160 else f"{text[:160]} ..."
+    return _cut(json.dumps(value, ensure_ascii=False))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDTH else f"{text[:_WIDTH]} ..."

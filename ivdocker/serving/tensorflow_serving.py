@@ -90,14 +90,14 @@ _SIGNATURES = (
         r"Loading servable: \{name: (?P<name>\S+) version: (?P<version>\d+)\} failed: (?P<reason>.*)",
         "model-load-failed",
         "TensorFlow Serving cannot load version {version} of model {name!r}: {reason}",
-        "the server's log has the whole story",
+        "--evidence DIR keeps the server's whole log",
         fatal=True,
     ),
     Signature(
         r"Failed to start server\. Error: (?P<reason>.*)",
         "container-exited",
         "TensorFlow Serving did not start: {reason}",
-        "the server's log has the whole story",
+        "--evidence DIR keeps the server's whole log",
     ),
 )
 

@@ -75,7 +75,7 @@ _SIGNATURES = (
         r"failed to load '(?P<name>[^']+)' version (?P<version>\d+): (?P<reason>.*?)" + _END,
         "model-load-failed",
         "Triton cannot load version {version} of model {name!r}: {reason}",
-        "the server's log has the whole story",
+        "--evidence DIR keeps the server's whole log",
     ),
     Signature(
         r"Poll failed for model directory '(?P<name>[^']+)': (?P<reason>.*?)" + _END,
@@ -93,7 +93,7 @@ _SIGNATURES = (
         r"error: creating server: (?P<reason>.*?)" + _END,
         "container-exited",
         "Triton did not start: {reason}",
-        "the server's log has the whole story",
+        "--evidence DIR keeps the server's whole log",
     ),
 )
 
