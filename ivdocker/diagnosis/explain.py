@@ -99,7 +99,8 @@ def _cause(
         return "container-exited", f"the container did not start: {_one_line(state.error)} ({how})", None
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     last = f"; its last words: {lines[-1][:300]}" if lines else " without a word in its log"
-    return "container-exited", f"the server ended by itself ({how}){last}", "--evidence DIR keeps the server's whole log"
+    hint = "--evidence DIR keeps the server's whole log"
+    return "container-exited", f"the server ended by itself ({how}){last}", hint
 
 
 def _first(rows: Sequence[Signature], lines: Sequence[str]) -> tuple[Signature, re.Match[str]] | None:
