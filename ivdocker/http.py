@@ -37,7 +37,10 @@ class Answer(NamedTuple):
 
     def json(self) -> Any:
         """The body as JSON (NaN and Infinity allowed, as the model servers write them). Raises ValueError."""
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
 
 class _DeadlineSocket(socket.socket):
@@ -57,6 +60,7 @@ def request(
     """
     watch = clock.Stopwatch()
     connection = http.client.HTTPConnection(host, port)
+    response: http.client.HTTPResponse | None = None
     headers = {"Connection": "close"}
     if body is not None:
         headers["Content-Type"] = "application/json"
@@ -76,12 +80,13 @@ def request(
     except (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError) as error:
         raise HttpError("reset", f"{host}:{port} closed the connection ({type(error).__name__})") from None
     except http.client.HTTPException as error:
-        raise HttpError(
-            "protocol", f"{host}:{port} does not speak HTTP ({str(error) or type(error).__name__})"
-        ) from None
+        said = " ".join(str(error).split())[:100] or type(error).__name__
+        raise HttpError("protocol", f"{host}:{port} does not speak HTTP ({said})") from None
     except OSError as error:
         raise HttpError("refused", f"cannot reach {host}:{port}: {error.strerror or error}") from None
     finally:
+        if response is not None:
+            response.close()
         connection.close()
     return Answer(response.status, content, watch.seconds)
 

@@ -94,8 +94,7 @@ class Child:
         program = shutil.which(argv[0])
         if program is None:
             raise ProgramNotFound(argv[0])
-        if any("\0" in text for text in [*argv, *(env or {}).values()]):
-            raise ProgramNotStarted(f"{argv[0]}: an argument holds a NUL character")
+        _check_can_start(program, [*argv, *(env or {}).values()])
         streams, (out_fd, err_fd), to_close = _open_output(output)
         devnull = os.open(os.devnull, os.O_RDONLY)
         options: dict[str, Any] = {
@@ -175,8 +174,8 @@ class Child:
                 else:
                     poll.unregister(fd)
                     self._close(fd)
-            if not ready and not self.alive:
-                ended = ended or clock.Deadline.after(_PIPE_HOLDER_GRACE)
+            if ended is None and (not ready or limits.is_tick()) and not self.alive:
+                ended = clock.Deadline.after(_PIPE_HOLDER_GRACE)
             if (not self._streams and not self.alive) or (ended and ended.expired):
                 return
             limits.check()
@@ -199,6 +198,14 @@ class _Limits:
         self._cancel = cancel
         self._idle_s = idle_s
         self._idle = clock.Stopwatch()
+        self._tick = clock.Stopwatch()
+
+    def is_tick(self) -> bool:
+        """Now and then, however much is written."""
+        if self._tick.seconds < _TICK:
+            return False
+        self._tick = clock.Stopwatch()
+        return True
 
     def seen(self) -> None:
         """The program wrote something."""
@@ -211,6 +218,23 @@ class _Limits:
             raise ProgramTimeout
         if self._idle_s is not None and self._idle.seconds > self._idle_s:
             raise ProgramTimeout
+
+
+def _check_can_start(program: str, texts: Iterable[str]) -> None:
+    """sh finds out only after the fork, and then leaves descriptors and a zombie behind."""
+    for text in texts:
+        try:
+            if b"\0" in text.encode():
+                raise ProgramNotStarted(f"{program}: an argument holds a NUL character")
+        except UnicodeEncodeError:
+            raise ProgramNotStarted(f"{program}: an argument is not valid UTF-8") from None
+    try:
+        with open(program, "rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise ProgramNotStarted(f"{program}: {error.strerror}") from None
+    if not magic.startswith((b"#!", b"\x7fELF", b"\xca\xfe", b"\xcf\xfa", b"\xfe\xed")):
+        raise ProgramNotStarted(f"{program}: not a program")
 
 
 def _open_output(output: Output) -> tuple[dict[int, int], tuple[int, int], list[int]]:

@@ -58,7 +58,7 @@ class ServingSpec(NamedTuple):
                 **_values(TensorFlowServingSpec, known.get("tensorflow_serving", {}), "tensorflow_serving")
             ),
             LocalDockerConfig(**_values(LocalDockerConfig, known.get("local_docker", {}), "local_docker")),
-            str(known.get("model_name") or DEFAULT_MODEL_NAME),
+            _typed(known.get("model_name") or DEFAULT_MODEL_NAME, DEFAULT_MODEL_NAME, "ServingSpec.model_name"),
         )
 
     @classmethod
@@ -85,8 +85,8 @@ class ValidationSpec(NamedTuple):
         """From a ValidationSpec, a dict, JSON text or TFX's message; 0 means the default. Raises UsageError."""
         if isinstance(spec, cls):
             return spec
-        record = {key: value for key, value in _plain(spec, "ValidationSpec").items() if value}
-        return cls(**_values(cls, record, "ValidationSpec"))
+        values = _values(cls, _plain(spec, "ValidationSpec"), "ValidationSpec")
+        return cls(**{key: value for key, value in values.items() if value})
 
 
 class RequestSpec(NamedTuple):
@@ -111,7 +111,7 @@ def _plain(spec: Any, what: str) -> Mapping[str, Any]:
     if isinstance(spec, (str, bytes)):
         try:
             record = json.loads(spec)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{what}: no JSON ({error})") from None
         if isinstance(record, dict):
             return record

@@ -121,7 +121,7 @@ def _filled(row: Signature, match: re.Match[str]) -> str:
 
 def _one_line(text: str) -> str:
     """The message without docker's own frame, in one line of bearable length."""
-    text = re.sub(r"(?m)^\s*(Run|See) '\S+ run --help'.*$", "", text)
+    text = re.sub(r"(?ms)^\s*(Usage:.*|(Run|See) '\S+ run --help'.*)", "", text)
     text = re.sub(r"(?m)^\s*((docker|Error response from daemon|Error): )+", "", text)
     line = " ".join(text.split())
     return line if len(line) <= _LINE_LENGTH else f"{line[:_LINE_LENGTH]} ..."

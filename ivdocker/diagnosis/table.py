@@ -25,12 +25,6 @@ ENGINE_MESSAGES = (
         _START_ENGINE,
     ),
     Signature(
-        r"error waiting for container|unexpected EOF|connection reset by peer|context canceled",
-        "engine-unreachable",
-        "the container engine broke off in the middle of a call",
-        _START_ENGINE,
-    ),
-    Signature(
         r"client version (?P<client>\S+) is too (?P<what>old|new)",
         "engine-error",
         "the docker client's API version {client} is too {what} for this engine",
@@ -44,7 +38,7 @@ ENGINE_MESSAGES = (
     ),
     Signature(
         r"pull access denied|requested access to the resource is denied|unauthorized|authentication required"
-        r"|no basic auth credentials|denied:",
+        r"|no basic auth credentials|(?<!permission )denied:",
         "registry-denied",
         "the registry does not let us pull this image, or it does not exist there",
         "check the image's name; log in with docker login",
@@ -70,10 +64,17 @@ ENGINE_MESSAGES = (
         "check its name and tag with docker pull IMAGE",
     ),
     Signature(
-        r"dial tcp|no such host|i/o timeout|tls handshake timeout|server misbehaving|connection refused",
+        r"Get \"?https?://|httpReadSeeker|failed to copy|dial tcp|no such host|tls handshake timeout"
+        r"|server misbehaving",
         "image-not-found",
-        "the image is not on this machine, and its registry cannot be reached",
+        "the image is not on this machine, and its registry cannot be reached or broke off",
         "check the network and the image's name, or load the image with docker load",
+    ),
+    Signature(
+        r"error waiting for container|unexpected EOF|connection reset by peer|context canceled",
+        "engine-unreachable",
+        "the container engine broke off in the middle of a call",
+        _START_ENGINE,
     ),
     Signature(
         r"could not select device driver|nvidia-container-cli|unresolvable CDI devices",

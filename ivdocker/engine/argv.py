@@ -110,8 +110,8 @@ def _mount(mount: Mount) -> str:
     """The value is one line of CSV: a comma, a quote or a line break in a path is quoted as CSV quotes it."""
     text = io.StringIO()
     fields = ["type=bind", f"source={mount.source}", f"target={mount.target}", "readonly"]
-    csv.writer(text, lineterminator="").writerow(fields)
-    return text.getvalue()
+    csv.writer(text, lineterminator="\n").writerow(fields)
+    return text.getvalue()[:-1]
 
 
 def _host_part(address: str) -> str:

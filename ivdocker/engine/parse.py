@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from ivdocker.engine.dialect import Dialect
 
+_WRONG = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What reading an answer of another shape raises."""
+
 
 class Unreadable(ValueError):
     """The engine printed something else than the JSON it promises."""
@@ -95,7 +98,7 @@ def container(output: bytes, dialect: Dialect) -> ContainerState:
             bindings=_bindings(network.get("Ports") or {}),
             network_mode=str((record.get("HostConfig") or {}).get("NetworkMode") or ""),
         )
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except _WRONG as error:
         raise Unreadable(f"cannot read the engine's answer to container inspect: {error!r}") from None
 
 
@@ -104,15 +107,17 @@ def image(output: bytes) -> Image:
     try:
         record = json.loads(output)[0]
         return Image(str(record["Id"]), f"{record.get('Os') or '?'}/{record.get('Architecture') or '?'}")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except _WRONG as error:
         raise Unreadable(f"cannot read the engine's answer to image inspect: {error!r}") from None
 
 
 def listing(output: bytes) -> list[Listed]:
-    """The containers of ``ps``, one JSON object a line. Raises Unreadable."""
+    """The containers of ``ps``: docker writes one JSON object a line, podman one list. Raises Unreadable."""
     try:
+        if output.lstrip().startswith(b"["):
+            return [_listed(record) for record in json.loads(output)]
         return [_listed(json.loads(line)) for line in output.splitlines() if line.strip()]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except _WRONG as error:
         raise Unreadable(f"cannot read the engine's answer to ps: {error!r}") from None
 
 
@@ -133,7 +138,7 @@ def version(output: bytes, dialect: Dialect) -> EngineVersion:
             api=str(server.get("apiversion") or ""),
             platform=f"{server.get('os') or system}/{server.get('arch') or machine}",
         )
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except _WRONG as error:
         raise Unreadable(f"cannot read the engine's answer to version: {error!r}") from None
 
 

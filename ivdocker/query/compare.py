@@ -62,11 +62,15 @@ def _is_number(value: Any) -> bool:
 
 
 def _close(expected: float, found: float, rtol: float, atol: float) -> bool:
-    if math.isnan(expected) or math.isnan(found):
-        return math.isnan(expected) and math.isnan(found)
-    if math.isinf(expected) or math.isinf(found):
+    try:
+        if math.isnan(expected) or math.isnan(found):
+            return math.isnan(expected) and math.isnan(found)
+        if math.isinf(expected) or math.isinf(found):
+            return expected == found
+        return abs(expected - found) <= atol + rtol * abs(expected)
+    except OverflowError:
+        # An integer beyond any float.
         return expected == found
-    return abs(expected - found) <= atol + rtol * abs(expected)
 
 
 def _short(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,6 +67,10 @@ def _request(line: bytes, where: str) -> Request:
 
 def _tolerance(record: dict[str, Any], key: str, default: float, where: str) -> float:
     value = record.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-        raise UsageError(f"{where}: {key} must be a number of at least 0, not {value!r}")
-    return float(value)
+    try:
+        number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else -1.0
+    except OverflowError:
+        number = -1.0
+    if not 0 <= number < math.inf:
+        raise UsageError(f"{where}: {key} must be a number of at least 0, not {json.dumps(value)[:40]}")
+    return number

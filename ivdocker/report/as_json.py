@@ -11,7 +11,9 @@ SCHEMA = "ivdocker/report/v1"
 
 
 def as_json(report: Report) -> str:
-    return json.dumps(as_dict(report), indent=2, ensure_ascii=False) + "\n"
+    """Valid UTF-8 whatever a server said."""
+    text = json.dumps(as_dict(report), indent=2, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "replace").decode()
 
 
 def as_dict(report: Report) -> dict[str, Any]:

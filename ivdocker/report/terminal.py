@@ -66,15 +66,13 @@ class Terminal:
     def verdict(self, report: Report) -> None:
         """The end: for each image its verdict, and for one that is not blessed the cause and what to do."""
         for run in report.runs:
-            self._line("", self._summary(report, run))
+            self._line("", self._summary(report, run), _COLOURS[run.verdict])
             if run.failure:
                 for line in _explanation(run):
                     self._line("", f"  {line}")
 
     def _summary(self, report: Report, run: RunReport) -> str:
         word = _WORDS[run.verdict].upper()
-        if self._colour:
-            word = f"\033[1;{_COLOURS[run.verdict]}m{word}\033[0m"
         parts = report.model.rstrip("/").split("/")
         name = "/".join(parts[-2:] if parts[-1].isdigit() else parts[-1:])
         if run.failure is None:
@@ -82,10 +80,13 @@ class Terminal:
             return f"{word}  {name} on {run.image} (loaded{asked}, {sum(run.stages.values()):.2f} s)"
         return f"{word}  {name} on {run.image}: {run.failure.code}: {run.failure.message}"
 
-    def _line(self, image: str, text: str) -> None:
-        prefix = f"{image}  " if self._several and image else ""
+    def _line(self, image: str, text: str, colour: str | None = None) -> None:
+        line = (f"{image}  " if self._several and image else "") + _printable(text)
+        if self._colour and colour:
+            verdict, _, rest = line.partition("  ")
+            line = f"\033[1;{colour}m{verdict}\033[0m  {rest}"
         with self._lock:
-            print(prefix + text, file=self._stream, flush=True)
+            print(line, file=self._stream, flush=True)
 
 
 def _explanation(run: RunReport) -> list[str]:
@@ -105,6 +106,11 @@ def _explanation(run: RunReport) -> list[str]:
 
 def _short(value: Any) -> str:
     return _cut(json.dumps(value, ensure_ascii=False))
+
+
+def _printable(text: str) -> str:
+    """What a server said must not steer the terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _cut(text: str) -> str:

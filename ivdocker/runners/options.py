@@ -14,7 +14,28 @@ STOP_GRACE_S = 10
 
 PullPolicy = Literal["missing", "always", "never"]
 
-_CLIENT_READS = ("DOCKER_", "CONTAINER_", "PATH", "HOME", "TMPDIR", "LD_", "GO", "SSL_", "XDG_", "HTTP", "NO_PROXY")
+_CLIENT_READS = frozenset(
+    {
+        "CONTAINER_HOST",
+        "DOCKER_API_VERSION",
+        "DOCKER_CERT_PATH",
+        "DOCKER_CONFIG",
+        "DOCKER_CONTENT_TRUST",
+        "DOCKER_CONTEXT",
+        "DOCKER_DEFAULT_PLATFORM",
+        "DOCKER_HOST",
+        "DOCKER_TLS",
+        "DOCKER_TLS_VERIFY",
+        "GODEBUG",
+        "HOME",
+        "LD_LIBRARY_PATH",
+        "LD_PRELOAD",
+        "PATH",
+        "TMPDIR",
+        "XDG_RUNTIME_DIR",
+    }
+)
+"""Settings of the docker client itself: in its environment they would change what it does. None is a secret."""
 
 
 class RunOptions(NamedTuple):
@@ -62,7 +83,7 @@ def container_spec(
     if options.network == "none":
         raise UsageError("--network none leaves no way to reach the server")
     environment = {str(key): str(value) for key, value in (params.get("environment") or {}).items()}
-    plain = {key: value for key, value in options.env.items() if key.upper().startswith(_CLIENT_READS)}
+    plain = {key: value for key, value in options.env.items() if key in _CLIENT_READS}
     secret = {key: value for key, value in options.env.items() if key not in plain}
     return ContainerSpec(
         image=str(params["image"]),

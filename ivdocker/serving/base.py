@@ -160,17 +160,19 @@ class BaseModelServerClient(abc.ABC):
         Raises ValidationFailed when the model cannot load, DeadlineExceeded, or what the endpoint's check raises.
         """
         watch, limit = clock.Stopwatch(), clock.Deadline.from_utc(deadline)
-        while True:
+        seen: Readiness | None = None
+        while not limit.expired:
             self.endpoint.check()
-            seen = self.probe(limit.earlier(PROBE_TIMEOUT_S))
-            if seen.state is ModelState.AVAILABLE:
+            now = self.probe(limit.earlier(PROBE_TIMEOUT_S))
+            if now.state is ModelState.AVAILABLE:
                 return
-            if seen.state is ModelState.UNAVAILABLE:
+            if now.state is ModelState.UNAVAILABLE:
                 self.endpoint.check()
-                raise error_for(Failure(seen.code, f"model {self.model_name!r} is not available: {seen.detail}"))
-            if limit.expired:
-                raise DeadlineExceeded(failure=self._load_timeout(watch.seconds, seen))
+                raise error_for(Failure(now.code, f"model {self.model_name!r} is not available: {now.detail}"))
+            # A look that the deadline cut short tells less than the one before it.
+            seen = seen if seen and limit.expired else now
             clock.sleep(min(polling_interval_sec, POLLING_INTERVAL_S, limit.remaining))
+        raise DeadlineExceeded(failure=self._load_timeout(watch.seconds, seen))
 
     def SendRequests(self, requests: list[Any]) -> None:
         """Send request bodies one after another. Raises ValidationFailed at the first that is not answered with 2xx,
@@ -196,7 +198,7 @@ class BaseModelServerClient(abc.ABC):
     def send(self, body: Any, timeout_s: float = REQUEST_TIMEOUT_S) -> http.Answer:
         """Send one request body, whatever comes back. Raises ValidationFailed, DeadlineExceeded when nothing does, and
         what the endpoint's check raises when the server is gone."""
-        content = json.dumps(body, ensure_ascii=False).encode()
+        content = json.dumps(body).encode()
         try:
             return self._http("POST", self.predict_path(), clock.Deadline.after(timeout_s), content)
         except http.HttpError as error:
@@ -220,10 +222,11 @@ class BaseModelServerClient(abc.ABC):
     def _http(self, method: str, path: str, deadline: clock.Deadline, body: bytes | None = None) -> http.Answer:
         return http.request(method, self._host, self._port, path, deadline=deadline, body=body)
 
-    def _load_timeout(self, seconds: float, seen: Readiness) -> Failure:
+    def _load_timeout(self, seconds: float, seen: Readiness | None) -> Failure:
+        detail = seen.detail if seen else "there was no time to look"
         return Failure(
             "load-timeout",
-            f"model {self.model_name!r} was not ready after {seconds:.1f} s: {seen.detail}",
+            f"model {self.model_name!r} was not ready after {seconds:.1f} s: {detail}",
             hint="read the server's last log lines; if it was still loading, give it more time with --timeout",
         )
 

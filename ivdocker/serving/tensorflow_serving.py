@@ -43,7 +43,7 @@ _SIGNATURES = (
         fatal=True,
     ),
     Signature(
-        r"[Ff]ile ?system access error: (?P<path>[^;]+); (?P<reason>.*)",
+        r"[Ff]ile ?system access error: (?P<path>[^;\n]+); (?P<reason>.*)",
         "model-load-failed",
         "TensorFlow Serving cannot read the model at {path}: {reason}",
         "make the model readable for the container's user (chmod -R a+rX), or choose the user with --user",

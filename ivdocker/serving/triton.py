@@ -28,14 +28,14 @@ from ivdocker.serving.base import (
 
 _REPOSITORY = "/models"
 _CONFIG = "config.pbtxt"
-_CONFIG_NAME = re.compile(r'^\s*name\s*:\s*"([^"]+)"', re.MULTILINE)
+_CONFIG_TOKEN = re.compile(r'#[^\n]*|[{}\[\]]|\bname\s*:\s*"([^"]*)"|"(?:[^"\\]|\\.)*"')
 
 _END = r'(?:\\n|"?$)'
 """Triton escapes the line breaks of a message and, since 24.06, quotes it."""
 
 _SIGNATURES = (
     Signature(
-        r"Python model file not found in (?P<places>[^\"]*)",
+        r"Python model file not found in (?P<places>[^\"\n]*)",
         "model-load-failed",
         "the Python model has no model.py (Triton looked in {places})",
         "put model.py into the version folder (MODEL/1/model.py)",
@@ -132,10 +132,23 @@ def model_name(model: ModelPath) -> str:
     if _is_repository(model):
         return model_name(ModelPath(str(model.folders()[0])))
     try:
-        named = _CONFIG_NAME.search((_model_folder(model) / _CONFIG).read_text("utf-8", "replace"))
+        named = _name_in((_model_folder(model) / _CONFIG).read_text("utf-8", "replace"))
     except OSError:
         named = None
-    return named[1] if named else model.default_name
+    return named or model.default_name
+
+
+def _name_in(config: str) -> str | None:
+    """The name of the model itself: inputs and outputs, in brackets, have names too."""
+    depth = 0
+    for token in _CONFIG_TOKEN.finditer(config):
+        if token[0] in "{[":
+            depth += 1
+        elif token[0] in "}]":
+            depth -= 1
+        elif token[1] and depth == 0:
+            return token[1]
+    return None
 
 
 def looks_like_triton(model: ModelPath) -> bool:
@@ -208,7 +221,7 @@ class TritonClient(BaseModelServerClient):
             known = ", ".join(sorted({name for name, _, _ in states})) or "none"
             detail = f"Triton's repository does not list it (models listed: {known})"
             return Readiness(ModelState.UNAVAILABLE, detail, "model-not-found")
-        if is_ready and all(state == "READY" for _, state, _ in states):
+        if is_ready and all(state in ("READY", "UNAVAILABLE") for _, state, _ in states):
             return Readiness(ModelState.AVAILABLE)
         return Readiness(ModelState.NOT_READY, f"Triton's repository index says {mine[0] or 'not tried'}")
 

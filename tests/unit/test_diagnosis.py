@@ -1,0 +1,446 @@
+"""Every row of every table has a line that it must match: a row without one fails here.
+
+The samples of the engines come from the recordings; those that no recording holds, and the servers' log lines, are
+written below as the programs write them.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ivdocker.diagnosis import explain
+from ivdocker.diagnosis.table import ENGINE_MESSAGES
+from ivdocker.engine.client import EngineError
+from ivdocker.engine.parse import ContainerState
+from ivdocker.errors import Failure
+from ivdocker.serving.base import Signature
+from ivdocker.serving.registry import SERVERS
+from tests.unit.recordings import cases, recording
+
+RECORDED = {
+    "run-no-engine": "engine-unreachable",
+    "version-no-engine": "engine-unreachable",
+    "version-permission-denied": "engine-permission",
+    "run-permission-denied": "engine-permission",
+    "version-client-too-old": "engine-error",
+    "run-client-too-new": "engine-error",
+    "run-no-such-image": "image-not-found",
+    "image-not-found": "image-not-found",
+    "run-bad-image-name": "image-not-found",
+    "pull-bad-name": "image-not-found",
+    "pull-registry-unreachable": "image-not-found",
+    "run-port-allocated": "port-unavailable",
+    "run-bind-source-missing": "mount-not-found",
+    "run-file-mounted-on-folder": "mount-not-found",
+    "run-gpus-no-driver": "gpu-unavailable",
+    "run-unknown-flag": "engine-error",
+    "run-executable-not-found": "engine-error",
+    "run-not-executable": "engine-error",
+    "run-name-in-use": "engine-error",
+    "docker-29-version-no-engine": "engine-unreachable",
+    "docker-29-version-permission-denied": "engine-permission",
+    "docker-29-run-no-engine": "engine-unreachable",
+    "docker-29-run-permission-denied": "engine-permission",
+}
+"""The code of every recorded call that fails for a reason."""
+
+FROM = "docker: Error response from daemon: "
+REGISTRY = 'Error response from daemon: Get "https://registry-1.docker.io/v2/": '
+
+ENGINE_SAMPLES = [
+    ('error during connect: Get "http://h:2375/v1.24/version": dial tcp: lookup h: no such host', "engine-unreachable"),
+    ("error waiting for container: unexpected EOF", "engine-unreachable"),
+    (f"{REGISTRY}toomanyrequests: You have reached your pull rate limit.", "registry-denied"),
+    (
+        "Error response from daemon: pull access denied for x/y, repository does not exist or may require "
+        "'docker login': denied: requested access to the resource is denied",
+        "registry-denied",
+    ),
+    ("Error response from daemon: Head https://ghcr.io/v2/x/y/manifests/1: unauthorized", "registry-denied"),
+    (f"{REGISTRY}no basic auth credentials", "registry-denied"),
+    ("no matching manifest for linux/arm64/v8 in the manifest list entries", "platform-mismatch"),
+    (
+        f"{FROM}image with reference x:1 was found but does not match the specified platform: wanted linux/arm64, "
+        "actual: linux/amd64",
+        "platform-mismatch",
+    ),
+    (
+        "Error response from daemon: manifest for tensorflow/serving:0 not found: manifest unknown: manifest unknown",
+        "image-not-found",
+    ),
+    (f"{REGISTRY}dial tcp 10.0.0.1:443: i/o timeout", "image-not-found"),
+    (f"{REGISTRY}net/http: TLS handshake timeout", "image-not-found"),
+    (
+        f"{FROM}failed to create task for container: OCI runtime create failed: nvidia-container-cli: "
+        "initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object file",
+        "gpu-unavailable",
+    ),
+    (
+        f"{FROM}failed to set up container networking: driver failed programming external connectivity on endpoint m: "
+        "failed to bind host port 127.0.0.1:8501/tcp: address already in use",
+        "port-unavailable",
+    ),
+    (
+        "failed to register layer: write /usr/lib/libx.so: no space left on device",
+        "disk-full",
+    ),
+]
+
+TENSORFLOW_SERVING_SAMPLES = [
+    (
+        "2025-01-01 00:00:00.1: W tensorflow_serving/sources/storage_path/file_system_storage_path_source.cc:297] "
+        "No versions of servable half_plus_two found under base path /models/half_plus_two. Did you forget to name "
+        "your leaf directory as a number (eg. '/1/')?",
+        "model-load-failed",
+        "half_plus_two",
+    ),
+    (
+        "2025-01-01 00:00:00.1: E tensorflow_serving/sources/storage_path/file_system_storage_path_source.cc:353] "
+        "FileSystemStoragePathSource encountered a filesystem access error: Could not find base path /models/m for "
+        "servable m with error NOT_FOUND: /models/m not found",
+        "model-not-found",
+        "/models/m",
+    ),
+    (
+        "2025-01-01 00:00:00.1: E tensorflow_serving/util/retrier.cc:37] Loading servable: {name: m version: 1} "
+        "failed: File system access error: /models/m/1/saved_model.pb; Permission denied",
+        "model-load-failed",
+        "Permission denied",
+    ),
+    (
+        "2025-01-01 00:00:00.1: E tensorflow_serving/util/retrier.cc:37] Loading servable: {name: m version: 1} "
+        "failed: NOT_FOUND: Could not find SavedModel .pb or .pbtxt at supplied export directory path: /models/m/1. ",
+        "model-load-failed",
+        "/models/m/1",
+    ),
+    (
+        "Loading servable: {name: m version: 1} failed: DATA_LOSS: Can't parse /models/m/1/saved_model.pb as binary "
+        "proto",
+        "model-load-failed",
+        "damaged",
+    ),
+    (
+        "Loading servable: {name: m version: 1} failed: NOT_FOUND: Op type not registered 'RegexSplitWithOffsets' in "
+        "binary running on 0a1b2c3d.",
+        "model-load-failed",
+        "RegexSplitWithOffsets",
+    ),
+    (
+        "Loading servable: {name: m version: 1} failed: NOT_FOUND: Could not find meta graph def matching supplied "
+        "tags: { serve }. To inspect available tag-sets in the SavedModel, use saved_model_cli",
+        "model-load-failed",
+        "{ serve }",
+    ),
+    (
+        "Loading servable: {name: m version: 1} failed: DATA_LOSS: not an sstable (bad magic number)",
+        "model-load-failed",
+        "not an sstable",
+    ),
+    (
+        "2025-01-01 00:00:00.1: E tensorflow_serving/model_servers/server.cc:445] Failed to start HTTP Server at "
+        "localhost:8501",
+        "not-listening",
+        "REST",
+    ),
+    (
+        "2025-01-01 00:00:00.1: E tensorflow_serving/util/retrier.cc:37] Loading servable: {name: m version: 3} "
+        "failed: INVALID_ARGUMENT: something nobody has seen before",
+        "model-load-failed",
+        "something nobody has seen before",
+    ),
+    (
+        "Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available: {m}",
+        "container-exited",
+        "1 servable(s) did not become available",
+    ),
+]
+
+TRITON_SAMPLES = [
+    (
+        "E1122 16:00:00.000000 1 model_lifecycle.cc:642] \"failed to load 'm' version 1: Internal: Python model file "
+        "not found in neither '/models/m/1/model.py' nor '/opt/backends/python/model.py'\"",
+        "model-load-failed",
+        "/models/m/1/model.py",
+    ),
+    (
+        "E1122 16:00:00.000000 1 model_lifecycle.cc:642] \"failed to load 'm' version 1: Invalid argument: unable to "
+        "find backend library for backend 'onnxruntime', try specifying runtime on the model configuration.\"",
+        "model-load-failed",
+        "onnxruntime",
+    ),
+    (
+        "E1122 16:00:00.000000 1 model_repository_manager.cc:1186] Invalid argument: at least one version must be "
+        "available under the version policy of model 'm'",
+        "model-load-failed",
+        "numbered",
+    ),
+    (
+        "E1122 16:00:00.000000 1 model_repository_manager.cc:1460] \"Poll failed for model directory 'm': failed to "
+        "read text proto from /models/m/config.pbtxt: Error parsing text-format inference.ModelConfig: 3:1: Message "
+        'type has no field named \\"colour\\"."',
+        "model-load-failed",
+        "3:1",
+    ),
+    (
+        "E1122 16:00:00.000000 1 model_lifecycle.cc:642] instance group m_0 of model m has kind KIND_GPU but no GPUs "
+        "are available",
+        "gpu-unavailable",
+        "KIND_GPU",
+    ),
+    (
+        "E1122 16:00:00.000000 1 model_lifecycle.cc:642] \"failed to load 'm' version 1: Internal: Unable to "
+        "initialize shared memory key 'triton_python_backend_shm_region_1' to requested size\"",
+        "model-load-failed",
+        "shared memory",
+    ),
+    (
+        "E1122 16:00:00.000000 1 model_lifecycle.cc:642] \"failed to load 'm' version 1: Internal: ValueError: the "
+        'weights are rotten\\n\\nAt:\\n  /models/m/1/model.py(8): initialize\\n"',
+        "model-load-failed",
+        "the weights are rotten",
+    ),
+    (
+        "E1122 16:00:00.000000 1 model_repository_manager.cc:1460] \"Poll failed for model directory 'm': unexpected "
+        "platform type '' for m\"",
+        "model-load-failed",
+        "unexpected platform type",
+    ),
+    (
+        "E1122 16:00:00.000000 1 main.cc:357] \"failed to start HTTP service: Unavailable - Socket '0.0.0.0:8000' "
+        'already in use"',
+        "not-listening",
+        "Socket '0.0.0.0:8000' already in use",
+    ),
+    (
+        "error: creating server: Internal - failed to load all models",
+        "container-exited",
+        "failed to load all models",
+    ),
+]
+
+SERVER_SAMPLES = {"tensorflow-serving": TENSORFLOW_SERVING_SAMPLES, "triton": TRITON_SAMPLES}
+ALL_SERVER_SAMPLES = [(kind, *sample) for kind, samples in SERVER_SAMPLES.items() for sample in samples]
+
+
+def signatures(kind: str) -> tuple[Signature, ...]:
+    return next(server.binary.signatures for server in SERVERS if server.binary.kind == kind)
+
+
+def first_row(rows: tuple[Signature, ...], text: str) -> int | None:
+    return next((i for i, row in enumerate(rows) if re.search(row.pattern, text, re.IGNORECASE)), None)
+
+
+def failures_of_calls() -> list[tuple[str, str]]:
+    """Engine and case of every recorded call whose failure means something."""
+    found = [pair for pair in cases("*/*") if recording(*pair).returncode != 0]
+    return [pair for pair in found if not re.search(r"(inspect|stop|rm|logs)-not-found", pair[1])]
+
+
+def ended(exit_code: int, *, oom: bool = False, error: str = "") -> ContainerState:
+    return ContainerState("id", "image", "exited", exit_code, oom, error, 0, {}, "default")
+
+
+def check_is_presentable(failure: Failure) -> None:
+    assert failure.message.strip() == failure.message != ""
+    for text in (failure.message, failure.hint or ""):
+        assert "\n" not in text
+    assert len(failure.message) < 1000
+
+
+def check_has_no_frame(message: str) -> None:
+    for frame in ("Error response from daemon", "run --help", "docker: ", "Usage:"):
+        assert frame not in message
+
+
+@pytest.mark.parametrize(("engine", "case"), failures_of_calls())
+def test_every_recorded_failure_of_a_call_has_its_code(engine: str, case: str) -> None:
+    failure = explain.engine_failure(recording(engine, case).error, "team/server:1")
+    assert failure.code == RECORDED[case]
+    assert failure.is_environment
+
+
+@pytest.mark.parametrize(("engine", "case"), failures_of_calls())
+def test_every_recorded_failure_of_a_call_is_told_in_one_line_without_dockers_frame(engine: str, case: str) -> None:
+    failure = explain.engine_failure(recording(engine, case).error, "team/server:1")
+    check_is_presentable(failure)
+    check_has_no_frame(failure.message)
+
+
+@pytest.mark.parametrize(("text", "code"), ENGINE_SAMPLES)
+def test_an_engines_message_has_its_code(text: str, code: str) -> None:
+    failure = explain.engine_failure(EngineError("failed", "docker run", text, 125))
+    assert failure.code == code
+    check_is_presentable(failure)
+    check_has_no_frame(failure.message)
+
+
+def test_every_row_of_the_engines_table_has_a_sample() -> None:
+    texts = [text for text, _ in ENGINE_SAMPLES] + [recording(*pair).stderr for pair in failures_of_calls()]
+    covered = {first_row(ENGINE_MESSAGES, text) for text in texts}
+    missing = [row.pattern for i, row in enumerate(ENGINE_MESSAGES) if i not in covered]
+    assert not missing, f"add a sample for {missing}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{REGISTRY}read tcp 10.0.0.2:43210->54.1.1.1:443: read: connection reset by peer",
+        "Error response from daemon: failed to copy: httpReadSeeker: failed open: unexpected EOF",
+    ],
+)
+def test_a_registry_that_breaks_off_is_not_called_an_engine_that_does_not_answer(text: str) -> None:
+    """The daemon itself reports it, so the daemon is there."""
+    assert explain.engine_failure(EngineError("failed", "docker pull", text, 1)).code != "engine-unreachable"
+
+
+def test_an_engines_message_that_nobody_knows_stays_an_engine_error_with_its_text() -> None:
+    text = f"{FROM}the frobnicator is jammed\n\nRun 'docker run --help' for more information\n"
+    failure = explain.engine_failure(EngineError("failed", "docker run", text, 125))
+    assert failure.code == "engine-error"
+    assert failure.message == "the engine refused: the frobnicator is jammed"
+
+
+def test_a_call_that_fails_without_a_word_names_its_exit_code_and_command() -> None:
+    failure = explain.engine_failure(EngineError("failed", "docker run x", "", 125))
+    assert failure.code == "engine-error"
+    assert "exit code 125" in failure.message
+    assert "docker run x" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("missing", "engine-missing"), ("timeout", "engine-timeout"), ("unreadable", "engine-error")]
+)
+def test_a_call_that_could_not_be_made_has_its_code(kind: str, code: str) -> None:
+    failure = explain.engine_failure(EngineError(kind, "docker version", "no answer in 60 s"))
+    assert failure.code == code
+    check_is_presentable(failure)
+
+
+@pytest.mark.parametrize("case", ["run-no-such-image", "run-bad-image-name"])
+def test_the_image_is_named_where_the_cause_is_the_image(case: str) -> None:
+    failure = explain.engine_failure(recording("docker-20.10", case).error, "team/server:1")
+    assert "(team/server:1)" in failure.message
+
+
+def test_a_very_long_message_is_cut() -> None:
+    failure = explain.engine_failure(EngineError("failed", "docker run", "x" * 100_000, 125))
+    check_is_presentable(failure)
+
+
+@pytest.mark.parametrize("kind", [server.binary.kind for server in SERVERS])
+def test_every_row_of_every_servers_table_has_a_sample(kind: str) -> None:
+    rows = signatures(kind)
+    covered = {first_row(rows, line) for line, _, _ in SERVER_SAMPLES[kind]}
+    missing = [row.pattern for i, row in enumerate(rows) if i not in covered]
+    assert not missing, f"add a sample for {missing}"
+
+
+@pytest.mark.parametrize(("kind", "line", "code", "words"), ALL_SERVER_SAMPLES)
+def test_a_servers_last_words_have_their_code_and_name_the_cause(kind: str, line: str, code: str, words: str) -> None:
+    log = f"starting\n{line}\nexiting\n"
+    failure = explain.ended_container(ended(1), log, signatures(kind))
+    assert failure.code == code
+    assert words in failure.message
+    assert "{" not in failure.message.replace("{ serve }", "").replace("{m}", "")
+    assert failure.log_tail == ("starting", line.rstrip(), "exiting")
+    check_is_presentable(failure)
+
+
+@pytest.mark.parametrize(("kind", "line", "code"), [sample[:3] for sample in ALL_SERVER_SAMPLES])
+def test_a_line_that_ends_all_hope_is_found_while_the_server_runs(kind: str, line: str, code: str) -> None:
+    rows = signatures(kind)
+    fatal = tuple(row for row in rows if row.fatal)
+    pattern = explain.fatal_pattern(rows)
+    assert pattern is not None
+    failure = explain.fatal_line(line, rows)
+    assert (failure is not None) == (pattern.search(line.encode()) is not None) == (first_row(fatal, line) is not None)
+    if failure is not None:
+        assert failure.code in {code, "model-load-failed"}
+        check_is_presentable(failure)
+
+
+@pytest.mark.parametrize(("kind", "line"), [sample[:2] for sample in ALL_SERVER_SAMPLES])
+def test_a_fatal_line_ends_at_its_line_break(kind: str, line: str) -> None:
+    """What is searched is a piece of the log, many lines at once: the next line is no part of the cause."""
+    pattern = explain.fatal_pattern(signatures(kind))
+    assert pattern is not None
+    unquoted = line.replace('"', "")
+    for text in (line, unquoted):
+        found = pattern.search(f"{text}\nanother line; of the server\n".encode())
+        assert found is None or found.end() <= len(text.encode())
+
+
+def test_a_server_without_fatal_lines_has_no_pattern() -> None:
+    assert explain.fatal_pattern([]) is None
+    assert explain.fatal_line("anything", []) is None
+
+
+def test_a_harmless_line_is_not_fatal() -> None:
+    for kind in SERVER_SAMPLES:
+        assert (
+            explain.fatal_line("I server.cc:1] Exporting HTTP/REST API at:localhost:8501 ...", signatures(kind)) is None
+        )
+
+
+def test_out_of_memory_is_said_only_when_the_engine_flags_it() -> None:
+    assert explain.ended_container(ended(137, oom=True), "", ()).code == "out-of-memory"
+    killed = explain.ended_container(ended(137), "", ())
+    assert killed.code == "container-exited"
+    assert (killed.exit_code, killed.signal, killed.oom_killed) == (137, "SIGKILL", False)
+    assert "memory" not in killed.message
+
+
+def test_out_of_memory_weighs_more_than_what_the_log_says() -> None:
+    line = TENSORFLOW_SERVING_SAMPLES[0][0]
+    failure = explain.ended_container(ended(137, oom=True), line, signatures("tensorflow-serving"))
+    assert failure.code == "out-of-memory"
+
+
+def test_an_illegal_instruction_is_told_by_its_signal() -> None:
+    failure = explain.ended_container(ended(132), "", ())
+    assert (failure.code, failure.signal) == ("illegal-instruction", "SIGILL")
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "name"),
+    [(0, None), (1, None), (127, None), (128, None), (132, "SIGILL"), (137, "SIGKILL"), (139, "SIGSEGV"),
+     (143, "SIGTERM"), (255, None)],
+)  # fmt: skip
+def test_an_exit_code_over_128_is_a_signal_where_there_is_one(exit_code: int, name: str | None) -> None:
+    assert explain.signal_name(exit_code) == name
+
+
+def test_an_end_that_nobody_knows_stays_container_exited_with_the_last_words() -> None:
+    failure = explain.ended_container(ended(3), "hello\nthe frobnicator is jammed\n\n", signatures("triton"))
+    assert failure.code == "container-exited"
+    assert "the frobnicator is jammed" in failure.message
+    assert "exit code 3" in failure.message
+
+
+def test_an_end_without_a_word_says_so() -> None:
+    failure = explain.ended_container(ended(0), "", ())
+    assert failure.code == "container-exited"
+    assert "without a word" in failure.message
+    assert failure.log_tail == ()
+
+
+def test_a_start_error_of_the_engine_is_told() -> None:
+    failure = explain.ended_container(ended(127, error='exec: "x": executable file not found\nin $PATH'), "", ())
+    assert failure.code == "container-exited"
+    assert 'exec: "x": executable file not found in $PATH' in failure.message
+    check_is_presentable(failure)
+
+
+def test_the_last_ten_lines_of_a_log_are_shown_and_none_too_long() -> None:
+    tail = explain.log_tail("\n".join([*(f"line {n}\n" for n in range(50)), "x" * 10_000]))
+    assert len(tail) == 10
+    assert tail[0] == "line 41"
+    assert len(tail[-1]) < 500
+
+
+def test_braces_and_percent_signs_in_a_log_are_only_text() -> None:
+    line = "Loading servable: {name: m version: 1} failed: {0} {name!x} %s"
+    failure = explain.ended_container(ended(1), line, signatures("tensorflow-serving"))
+    assert "{0} {name!x} %s" in failure.message
