@@ -13,7 +13,7 @@ SCHEMA = "ivdocker/report/v1"
 def as_json(report: Report) -> str:
     """Valid UTF-8 whatever a server said."""
     text = json.dumps(as_dict(report), indent=2, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", "replace").decode()
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def as_dict(report: Report) -> dict[str, Any]:

@@ -170,7 +170,7 @@ class BaseModelServerClient(abc.ABC):
                 self.endpoint.check()
                 raise error_for(Failure(now.code, f"model {self.model_name!r} is not available: {now.detail}"))
             # A look that the deadline cut short tells less than the one before it.
-            seen = seen if seen and limit.expired else now
+            seen = now if seen is None or limit.remaining else seen
             clock.sleep(min(polling_interval_sec, POLLING_INTERVAL_S, limit.remaining))
         raise DeadlineExceeded(failure=self._load_timeout(watch.seconds, seen))
 

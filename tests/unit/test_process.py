@@ -107,7 +107,7 @@ def test_an_argument_that_no_program_can_be_given_is_told(argv: list[str]) -> No
 
 def test_a_file_that_is_no_program_is_told(tmp_path: Path) -> None:
     broken = tmp_path / "docker"
-    broken.write_bytes(b"\x7fELFnot really")
+    broken.write_bytes(b"not really a program")
     broken.chmod(0o755)
     with pytest.raises(ProgramNotStarted, match="docker"):
         run(str(broken))
