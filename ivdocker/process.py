@@ -22,6 +22,8 @@ import sh
 
 from ivdocker import clock
 
+# Who uses the library decides what becomes of its log.
+logging.getLogger("ivdocker").addHandler(logging.NullHandler())
 # sh logs whole command lines at INFO.
 logging.getLogger("sh").setLevel(logging.WARNING)
 
@@ -101,7 +103,6 @@ class Child:
             "_bg": True,
             "_bg_exc": False,
             "_no_pipe": True,
-            "_tty_out": False,
             "_new_session": True,
             # Python's descriptors are close-on-exec; to list and close them once more takes the child 2 ms.
             "_close_fds": False,

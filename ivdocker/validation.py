@@ -188,7 +188,10 @@ def _run_once(job: Job, binary: ServingBinary, engine: _EngineQuestion, attempt:
         with stages.timed("stop") as stage:
             report.kept = runner.Leave() if report.failure and options.keep else None
             runner.Stop()
-            stage.text = f"container {report.kept} left as it is" if report.kept else "container removed"
+            if report.kept:
+                stage.text = f"container {report.kept} left as it is"
+            elif runner.was_made:
+                stage.text = "container removed"
     return report
 
 
@@ -254,7 +257,8 @@ class _Stages:
             yield stage
         finally:
             self.report.stages[name] = watch.seconds
-        self._observer.stage(self.report.image, name, watch.seconds, stage.text)
+        if stage.text:
+            self._observer.stage(self.report.image, name, watch.seconds, stage.text)
 
     def split(self, name: str, part: str, seconds: float) -> None:
         """A part of a stage becomes a stage of its own."""

@@ -97,6 +97,14 @@ def listed(program: str) -> list[tuple[Listed, Fate]]:
         raise EnvironmentFailed(failure=engine_failure(error)) from None
 
 
+def show_log(arguments: argparse.Namespace) -> None:
+    """Write the library's log to stderr: its warnings, with --verbose all of it."""
+    import logging
+
+    logging.basicConfig(format="ivdocker: %(message)s")
+    logging.getLogger("ivdocker").setLevel(logging.INFO if arguments.verbose else logging.WARNING)
+
+
 def read_spec(path: str | None) -> str | None:
     """The text of a ServingSpec file. Raises UsageError."""
     if path is None:

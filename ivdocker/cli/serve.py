@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ivdocker.cli.options import add_container_arguments, add_model_arguments, add_verbosity_arguments, run_options
+from ivdocker.cli.options import (
+    add_container_arguments,
+    add_model_arguments,
+    add_verbosity_arguments,
+    run_options,
+    show_log,
+)
 
 DESCRIPTION = "Run MODEL on IMAGE until Ctrl-C, and print a curl line that asks it."
 
@@ -22,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs until a signal, or until the server ends, which is an error."""
     from ivdocker import clock, server
+
+    show_log(arguments)
 
     def say(text: str) -> None:
         if not arguments.quiet:

@@ -13,6 +13,7 @@ from ivdocker.cli.options import (
     add_verbosity_arguments,
     read_spec,
     run_options,
+    show_log,
 )
 from ivdocker.errors import UsageError
 
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ivdocker.report.blessing import write_blessing
     from ivdocker.report.terminal import Terminal
 
+    show_log(arguments)
     job = validation.plan(
         arguments.model,
         images=arguments.image,

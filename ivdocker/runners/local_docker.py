@@ -43,6 +43,7 @@ log = logging.getLogger("ivdocker")
 _POLL_S = 0.02
 _FATAL_LINE_GRACE_S = 0.5
 """Seconds that a server gets to end by itself after a fatal line: its exit code belongs to the evidence."""
+_NOTHING_MADE = ("engine-missing", "engine-unreachable", "engine-permission", "image-not-found")
 _REMOVE_MARGIN_S = 10.0
 """Seconds beyond the grace period in which Stop() goes on trying to remove the container."""
 
@@ -76,8 +77,9 @@ class LocalDockerRunner(BaseModelServerRunner):
         self._spec: ContainerSpec | None = None
         self._name: str | None = None
         self._is_made = False
-        """``docker run`` has said so; before that, and when it failed, the container may or may not exist."""
-        self._was_tried = False
+        """``docker run`` has said so."""
+        self._may_exist = False
+        self._may_appear = False
         self._watch: ContainerWatch | None = None
         self._watch_lock = threading.Lock()
         self._sweep = threading.Thread(target=orphans.sweep, args=(self._engine,), name="ivdocker-sweep", daemon=True)
@@ -99,6 +101,11 @@ class LocalDockerRunner(BaseModelServerRunner):
     def name(self) -> str | None:
         """The container's name, from Start() on."""
         return self._name
+
+    @property
+    def was_made(self) -> bool:
+        """Whether there has been a container."""
+        return self._is_made
 
     @property
     def image_id(self) -> str | None:
@@ -224,11 +231,17 @@ class LocalDockerRunner(BaseModelServerRunner):
             self._evidence.container_made(self._engine, spec.name)
 
     def _run_once(self, spec: ContainerSpec) -> None:
-        self._was_tried = True
         if self._sweep.ident is None:
             self._sweep.start()
-        warning = self._engine.run(spec)
-        self._is_made = True
+        self._may_exist = self._may_appear = True
+        try:
+            warning = self._engine.run(spec)
+        except EngineError as error:
+            # A docker run that ended by itself leaves a container that could not start, or none.
+            self._may_appear = error.kind == "timeout"
+            self._may_exist = explain.engine_failure(error).code not in _NOTHING_MADE
+            raise
+        self._may_appear, self._is_made = False, True
         if warning:
             log.info("docker run: %s", warning)
 
@@ -318,11 +331,11 @@ class LocalDockerRunner(BaseModelServerRunner):
             self._watch.expect_end()
         if self._evidence and self._spec and self._is_made:
             self._evidence.container_ends(self._engine, self._spec)
-        if self._was_tried and not leave:
+        if self._may_exist and not leave:
             has_ended = self._watch is not None and (self._watch.end is not None or self._watch.is_gone)
             if self._is_made and not has_ended:
                 removal.stop(self._engine, name, self._options.grace_s, guard.hurry)
-            removal.remove(self._engine, name, deadline, may_appear=not self._is_made)
+            removal.remove(self._engine, name, deadline, self._may_appear)
         if self._watch:
             self._watch.close()
         if self._evidence:

@@ -25,7 +25,7 @@ def stop(engine: Engine, name: str, grace_s: int, hurry: threading.Event) -> Non
     except process.Cancelled:
         log.info("second signal: no more grace")
     except EngineError as error:
-        log.warning("%s", error)
+        log.info("%s", error)
 
 
 def remove(engine: Engine, name: str, deadline: clock.Deadline, may_appear: bool) -> bool:
@@ -37,10 +37,8 @@ def remove(engine: Engine, name: str, deadline: clock.Deadline, may_appear: bool
             if quiet.expired:
                 return True
         except EngineError as error:
-            log.warning("%s", error)
-            if error.kind == "missing":
-                return False
+            log.info("%s", error)
         if deadline.expired:
-            log.error("could not remove the container; do it by hand: docker rm --force --volumes %s", name)
+            log.warning("could not remove container %s; the next run will, or ivdocker prune", name)
             return False
         clock.sleep(_RETRY_S)
