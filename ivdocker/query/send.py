@@ -100,6 +100,9 @@ def _judged(request: Request, answer: http.Answer, milliseconds: float) -> Outco
     except (ValueError, RecursionError):
         text = f"the answer is no JSON: {answer.text[:200]!r}"
         return Outcome(request, None, milliseconds, _failure(request, "request-failed", text))
+    if request.expect is None and isinstance(record, dict) and "error" in record:
+        text = f"HTTP {answer.status} with an error in it: {error_text(answer)}"
+        return Outcome(request, record, milliseconds, _failure(request, "request-failed", text))
     if request.expect is not None:
         difference = first_difference(request.expect, record, request.rtol, request.atol)
         if difference:

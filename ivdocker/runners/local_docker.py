@@ -262,7 +262,7 @@ class LocalDockerRunner(BaseModelServerRunner):
     def _begin_watch(self) -> None:
         """Not in Start(): its log follower would compete with the first inspect, which the user waits for."""
         with self._watch_lock:
-            if self._watch is None and self._is_made and not self._stopping.is_set():
+            if self._watch is None and self._is_made and not self._stopped:
                 assert self._name is not None
                 http_port = self._ports().get("http")
                 pattern = explain.fatal_pattern(self._signatures())
@@ -314,19 +314,23 @@ class LocalDockerRunner(BaseModelServerRunner):
             return
         self._stopping.set()
         with self._stop_lock:
-            if self._stopped:
-                return
-            deadline = clock.Deadline.after(self._options.grace_s + _REMOVE_MARGIN_S)
-            # A docker run under way in another thread is left to end: cut short, its container may come later.
-            if self._start_thread != threading.get_ident():
-                self._start_over.wait(deadline.remaining)
-            self._end_container(self._name, deadline, leave)
-            self._stopped = True
-        if self._is_guarded:
-            watchdogs.release(self._engine)
+            if not self._stopped:
+                self._end_for_good(self._name, leave)
+                self._stopped = True
+        # Also when another thread was faster: only the main thread can put signal handlers back.
         guard.remove(self)
 
+    def _end_for_good(self, name: str, leave: bool) -> None:
+        deadline = clock.Deadline.after(self._options.grace_s + _REMOVE_MARGIN_S)
+        # A docker run under way in another thread is left to end: cut short, its container may come later.
+        if self._start_thread != threading.get_ident():
+            self._start_over.wait(deadline.remaining)
+        self._end_container(name, deadline, leave)
+        if self._is_guarded:
+            watchdogs.release(self._engine)
+
     def _end_container(self, name: str, deadline: clock.Deadline, leave: bool) -> None:
+        self._begin_watch()
         if self._watch:
             self._watch.expect_end()
         if self._evidence and self._spec and self._is_made:

@@ -12,7 +12,7 @@ log = logging.getLogger("ivdocker")
 
 _STOP_MARGIN_S = 5
 """Seconds beyond the grace period that ``docker stop`` may take."""
-_REMOVE_CALL_S = 20.0
+_REMOVE_CALL_S = 10.0
 _RETRY_S = 0.2
 _LATE_ARRIVAL_S = 3.0
 """Seconds in which a container may still appear after its ``docker run`` was cut short."""
@@ -33,12 +33,12 @@ def remove(engine: Engine, name: str, deadline: clock.Deadline, may_appear: bool
     quiet = clock.Deadline.after(_LATE_ARRIVAL_S if may_appear else 0)
     while True:
         try:
-            engine.remove(name, timeout_s=min(_REMOVE_CALL_S, max(1.0, deadline.remaining)))
+            engine.remove(name, timeout_s=min(_REMOVE_CALL_S, engine.timeout_s, max(1.0, deadline.remaining)))
             if quiet.expired:
                 return True
         except EngineError as error:
             log.info("%s", error)
         if deadline.expired:
-            log.warning("could not remove container %s; the next run will, or ivdocker prune", name)
+            log.warning("could not remove a container; do it by hand: docker rm --force --volumes %s", name)
             return False
         clock.sleep(_RETRY_S)

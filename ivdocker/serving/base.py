@@ -17,6 +17,8 @@ PROBE_TIMEOUT_S = 1.0
 
 POLLING_INTERVAL_S = 0.01
 
+_END_NOTICE_S = 3.0
+
 REQUEST_TIMEOUT_S = 60.0
 """Seconds that one request may take, where nothing else is said."""
 
@@ -128,6 +130,7 @@ class BaseModelServerClient(abc.ABC):
         address = self.endpoint.http or str(self.endpoint)
         host, _, port = address.rpartition(":")
         self._host, self._port = host.strip("[]"), int(port)
+        self._outlived_a_break = False
 
     @abc.abstractmethod
     def probe(self, deadline: clock.Deadline) -> Readiness:
@@ -202,7 +205,7 @@ class BaseModelServerClient(abc.ABC):
         try:
             return self._http("POST", self.predict_path(), clock.Deadline.after(timeout_s), content)
         except http.HttpError as error:
-            self.endpoint.check()
+            self._check_end(error)
             code: FailureCode = "request-timeout" if error.kind == "timeout" else "request-failed"
             raise error_for(Failure(code, str(error))) from None
 
@@ -211,6 +214,16 @@ class BaseModelServerClient(abc.ABC):
         url = f"http://{self.endpoint.http or self.endpoint}{self.predict_path()}"
         text = json.dumps(body, ensure_ascii=False)
         return shlex.join(["curl", "--data", text, url])
+
+    def _check_end(self, error: http.HttpError) -> None:
+        """A connection that breaks is often the first sign of a server's death; its container's end takes a moment."""
+        may_be_the_end = error.kind in ("reset", "refused") and not self._outlived_a_break
+        limit = clock.Deadline.after(_END_NOTICE_S if may_be_the_end else 0)
+        self.endpoint.check()
+        while not limit.expired:
+            clock.sleep(POLLING_INTERVAL_S)
+            self.endpoint.check()
+        self._outlived_a_break |= may_be_the_end
 
     def _metadata(self, path: str) -> Any:
         """The JSON of a metadata path, None when there is none."""

@@ -1,0 +1,60 @@
+"""A runner whose server is gone after the test."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import pytest
+
+from ivdocker import LocalDockerRunner, RunOptions, TensorFlowServing
+from tests.conftest import Engine
+
+MODEL_NAME = "half_plus_two"
+
+
+class RunnerFactory(Protocol):
+    def __call__(
+        self, model_path: str | os.PathLike[str], *, binary: Any = None, spec: Any = None, **options: Any
+    ) -> LocalDockerRunner: ...
+
+
+def in_threads(work: Callable[[], object], count: int) -> list[BaseException]:
+    """Do the work in so many threads at once; returns what they raised."""
+    raised: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001
+            raised.append(error)
+
+    threads = [threading.Thread(target=target) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+@pytest.fixture
+def binary(engine: Engine) -> TensorFlowServing:
+    return TensorFlowServing(engine.image, MODEL_NAME)
+
+
+@pytest.fixture
+def runner(binary: TensorFlowServing) -> Iterator[RunnerFactory]:
+    """Makes runners and stops them after the test; ``options`` are those of RunOptions."""
+    made: list[LocalDockerRunner] = []
+
+    def make(
+        model_path: str | os.PathLike[str], *, binary: Any = binary, spec: Any = None, **options: Any
+    ) -> LocalDockerRunner:
+        made.append(LocalDockerRunner(model_path, binary, spec or {}, RunOptions(**options)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.Stop()

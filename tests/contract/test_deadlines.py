@@ -1,0 +1,165 @@
+"""An engine that hangs, or babbles, ends in bounded time with a verdict, and what it made is removed. Fake only."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ivdocker
+from ivdocker import Failure, RunOptions
+from tests.conftest import Engine, ModelFactory, wait_until
+from tests.contract.conftest import in_threads
+
+pytestmark = pytest.mark.parametrize("engine", ["fake"], indirect=True)
+
+_BOUND_S = 40
+"""Seconds, on a busy machine too; what is not bounded hangs for ever."""
+
+
+def validate(engine: Engine, model: Path) -> Failure | None:
+    """With a second for each docker call."""
+    name, _, tag = engine.image.partition(":")
+    spec = {
+        "tensorflow_serving": {"image_name": name, "tags": [tag]},
+        "local_docker": {"client_timeout_seconds": 1},
+        "model_name": "half_plus_two",
+    }
+    before = time.monotonic()
+    (run,) = ivdocker.validate(model, spec=spec, timeout_s=5, options=RunOptions(grace_s=1)).runs
+    assert time.monotonic() - before < _BOUND_S
+    return run.failure
+
+
+HANG: dict[str, Any] = {"hang": True}
+ENDLESS: dict[str, Any] = {"endless": True}
+HALF: dict[str, Any] = {"half_json": True}
+GRANDCHILD: dict[str, Any] = {"grandchild": 30}
+KILLED: dict[str, Any] = {"signal": 9}
+
+
+@pytest.mark.parametrize("fault", [HANG, ENDLESS, KILLED], ids=lambda fault: "".join(fault))
+@pytest.mark.parametrize("late", [False, True], ids=["at-once", "once-the-container-runs"])
+def test_run(fault: dict[str, Any], late: bool, engine: Engine, model: ModelFactory) -> None:
+    """A container that was made all the same is removed, by the name that was chosen for it."""
+    engine.faults({"verb": "run", "late": late, **fault})
+    failure = validate(engine, model())
+    assert failure is not None
+    assert failure.code == ("engine-error" if "signal" in fault else "engine-timeout")
+    assert engine.containers() == []
+
+
+@pytest.mark.parametrize("fault", [HANG, ENDLESS], ids=lambda fault: "".join(fault))
+@pytest.mark.parametrize("nth", [1, 2])
+def test_inspect(fault: dict[str, Any], nth: int, engine: Engine, model: ModelFactory) -> None:
+    engine.faults(*({"verb": "inspect", "nth": each, **fault} for each in range(nth, 50)))
+    failure = validate(engine, model(hang_load=True))
+    assert failure is not None
+    assert failure.code in ("engine-timeout", "load-timeout")
+    assert engine.containers() == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [HALF, {"stdout": ""}, {"stdout": "[]"}, {"stdout": "[" * 100_000}, {"stdout": "WARNING: what a day\n"}],
+    ids=["half", "empty", "none", "deep", "warning"],
+)
+def test_inspect_that_prints_no_container(fault: dict[str, Any], engine: Engine, model: ModelFactory) -> None:
+    engine.faults({"verb": "inspect", **fault})
+    failure = validate(engine, model())
+    assert failure is not None
+    assert failure.code == "engine-error"
+    assert "container inspect" in failure.message
+    assert engine.containers() == []
+
+
+def test_inspect_of_a_container_that_vanished(engine: Engine, model: ModelFactory) -> None:
+    engine.faults({"verb": "inspect", "nth": 1, "vanish": True})
+    failure = validate(engine, model())
+    assert failure is not None
+    assert failure.code == "container-exited"
+    assert "gone" in failure.message
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [HANG, ENDLESS, GRANDCHILD, KILLED, {"exit": 1, "stderr": "no log driver"}],
+    ids=lambda fault: "".join(fault),
+)
+def test_logs_are_evidence_and_never_a_reason_to_fail(
+    fault: dict[str, Any], engine: Engine, model: ModelFactory
+) -> None:
+    engine.faults({"verb": "logs", **fault})
+    assert validate(engine, model()) is None
+
+
+@pytest.mark.parametrize("fault", [HANG, KILLED, {"exit": 1}], ids=lambda fault: "".join(fault))
+def test_a_death_is_noticed_without_logs(fault: dict[str, Any], engine: Engine, model: ModelFactory) -> None:
+    engine.faults({"verb": "logs", **fault})
+    failure = validate(engine, model(load_seconds=0.5, exit_during_load=3))
+    assert failure is not None
+    assert (failure.code, failure.exit_code) == ("container-exited", 3)
+
+
+@pytest.mark.parametrize("fault", [HANG, ENDLESS, GRANDCHILD, KILLED], ids=lambda fault: "".join(fault))
+@pytest.mark.parametrize("verb", ["stop", "rm"])
+def test_a_container_is_removed_though_a_call_of(
+    verb: str, fault: dict[str, Any], engine: Engine, model: ModelFactory
+) -> None:
+    """The next call does what this one did not."""
+    engine.faults({"verb": verb, "nth": 1, **fault})
+    assert validate(engine, model()) is None
+    assert engine.containers() == []
+
+
+def test_a_container_that_cannot_be_removed_is_named_with_what_to_do(
+    engine: Engine, model: ModelFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.faults({"verb": "rm", "exit": 1, "stderr": "Error response from daemon: device or resource busy\n"})
+    ivdocker.validate(model(), images=[engine.image], options=RunOptions(grace_s=0))
+    (name,) = engine.containers()
+    assert f"docker rm --force --volumes {name}" in caplog.text
+    engine.faults()
+    engine.docker("rm", "--force", "--volumes", name)
+
+
+@pytest.mark.parametrize("fault", [HANG, ENDLESS, HALF, KILLED], ids=lambda fault: "".join(fault))
+def test_a_version_that_cannot_be_had_is_left_out(fault: dict[str, Any], engine: Engine, model: ModelFactory) -> None:
+    engine.faults({"verb": "version", **fault})
+    assert validate(engine, model()) is None
+
+
+@pytest.mark.parametrize("verb", ["run", "inspect", "version"])
+def test_a_grandchild_that_holds_the_output_is_not_waited_for(verb: str, engine: Engine, model: ModelFactory) -> None:
+    """Credential helpers do that."""
+    engine.faults({"verb": verb, **GRANDCHILD})
+    assert validate(engine, model()) is None
+
+
+def test_an_image_that_was_missing_is_run_once_it_is_pulled(engine: Engine, model: ModelFactory) -> None:
+    text = f"docker: Error response from daemon: No such image: {engine.image}\n"
+    engine.faults({"verb": "run", "nth": 1, "exit": 125, "stderr": text})
+    report = ivdocker.validate(model(), images=[engine.image])
+    assert report.blessed
+    assert list(report.runs[0].stages)[:2] == ["pull", "start"]
+
+
+def test_a_pull_is_cut_short_when_the_runner_is_stopped(engine: Engine, model: ModelFactory) -> None:
+    engine.faults({"verb": "pull", "hang": True})
+    binary = ivdocker.TensorFlowServing("127.0.0.1:1/tensorflow/serving:1")
+    run = ivdocker.LocalDockerRunner(model(), binary, {})
+    raised: list[BaseException] = []
+    starter = threading.Thread(target=lambda: raised.extend(in_threads(run.Start, 1)))
+    starter.start()
+    wait_until(lambda: engine.calls("pull") or raised)
+    run.Stop()
+    starter.join()
+    assert [type(error) for error in raised] == [ivdocker.GracefulShutdown]
+
+
+def test_a_slow_engine_is_no_failure(engine: Engine, model: ModelFactory) -> None:
+    engine.faults(*({"verb": verb, "delay": 0.5} for verb in ("run", "inspect", "logs", "stop", "rm")))
+    assert ivdocker.validate(model(), images=[engine.image]).blessed
