@@ -6,7 +6,7 @@ import re
 import signal
 from collections.abc import Sequence
 
-from ivdocker.diagnosis.table import ENGINE_MESSAGES
+from ivdocker.diagnosis.table import ENGINE_MESSAGES, SERVER_MESSAGES
 from ivdocker.engine.client import EngineError
 from ivdocker.engine.parse import ContainerState
 from ivdocker.errors import Failure, FailureCode
@@ -91,7 +91,7 @@ def _cause(
     if signal_name(state.exit_code) == "SIGILL":
         hint = "the image needs CPU features (AVX, for instance) that this CPU or its emulation does not have"
         return "illegal-instruction", f"the server met an illegal instruction ({how})", hint
-    found = _first(signatures, log.splitlines())
+    found = _first([*signatures, *SERVER_MESSAGES], log.splitlines())
     if found:
         row, match = found
         return row.code, f"{_filled(row, match)} ({how})", row.hint

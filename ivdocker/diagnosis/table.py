@@ -1,4 +1,5 @@
-"""L4. What the engine's messages mean. To teach ivdocker another one, add a line, and its message to the test.
+"""L4. What messages of the engine and of any server mean. To teach ivdocker another one, add a line, and its message to
+the test. What only one model server says stands in that server's file.
 
 The first row that matches holds. Wordings of docker 20.10, docker 28 and podman 4.3; ``{name}`` in a message is the
 pattern's group of that name.
@@ -9,6 +10,13 @@ from __future__ import annotations
 from ivdocker.serving.base import Signature
 
 _START_ENGINE = "start it (systemctl start docker), or point DOCKER_HOST at one that runs; ivdocker doctor looks closer"
+
+_EXEC_FORMAT = Signature(
+    r"exec format error",
+    "platform-mismatch",
+    "the image is built for another CPU architecture than the engine's machine",
+    "use an image for this machine, choose one with --platform, or install emulation (binfmt)",
+)
 
 ENGINE_MESSAGES = (
     Signature(
@@ -102,5 +110,50 @@ ENGINE_MESSAGES = (
         "the disk of the container engine is full",
         "free space, for instance with docker system prune",
     ),
+    _EXEC_FORMAT,
 )
 """Matched, ignoring case, against what the docker call printed on stderr."""
+
+SERVER_MESSAGES = (
+    _EXEC_FORMAT,
+    Signature(
+        r"CUDA driver version is insufficient|no CUDA-capable device|libcuda\.so\.1: cannot open shared object"
+        r"|CUDA_ERROR_NO_DEVICE|Found no NVIDIA driver",
+        "gpu-unavailable",
+        "the server needs a GPU and its driver, and the container has none",
+        "run with --gpus all on a machine with a GPU and its driver, or use the image's CPU variant",
+    ),
+    Signature(
+        r"address already in use|Only one usage of each socket address|Errno 98",
+        "not-listening",
+        "the server's port is already taken inside its container",
+        "check what else the image starts, and with --network host what listens on this machine",
+    ),
+    Signature(
+        r"No space left on device: .*/dev/shm|/dev/shm.*No space left on device|unable to allocate shared memory"
+        r"|Bus error",
+        "model-load-failed",
+        "the container's shared memory (/dev/shm) is used up",
+        "give it more with --shm-size 1g",
+    ),
+    Signature(
+        r"no space left on device",
+        "disk-full",
+        "the disk of the container engine is full",
+        "free space, for instance with docker system prune",
+    ),
+    Signature(
+        r"error while loading shared libraries: (?P<library>[^:\s]+)",
+        "container-exited",
+        "the image lacks the library {library}",
+        "use an image that has it, or install it there",
+    ),
+    Signature(
+        r"PermissionError: .*Permission denied: '(?P<path>[^']+)'",
+        "model-load-failed",
+        "the server may not read {path}",
+        "make it readable for the container's user (chmod -R a+rX), or choose the user with --user; where SELinux"
+        " enforces, label the folder (chcon -Rt container_file_t)",
+    ),
+)
+"""Matched, ignoring case, against the log of a server that ended and whose own signatures did not match."""

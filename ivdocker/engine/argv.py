@@ -76,6 +76,11 @@ def events(name: str) -> list[str]:
     return ["events", f"--filter=container={name}", "--since=10m", "--format={{json .}}"]
 
 
+def oom_events(name: str) -> list[str]:
+    """Whether the kernel ran out of the container's memory, up to now."""
+    return ["events", f"--filter=container={name}", "--filter=event=oom", "--since=24h", "--until=0s"]
+
+
 def exec(name: str, command: Sequence[str]) -> list[str]:
     return ["exec", name, *command]
 

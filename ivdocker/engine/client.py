@@ -27,6 +27,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _BEING_REMOVED = re.compile(r"removal of container .* is already in progress", re.IGNORECASE)
 
 
+_EVENTS_S = 5.0
 _T = TypeVar("_T")
 
 
@@ -126,6 +127,10 @@ class Engine:
         if returncode != 0:
             text = errors.decode("utf-8", "replace").strip()
             raise EngineError("failed", self.command_line(words), text, returncode)
+
+    def ran_out_of_memory(self, name: str) -> bool:
+        """Whether the engine has an ``oom`` event of the container: OOMKilled is not always set. Raises EngineError."""
+        return bool(self._call(argv.oom_events(name), timeout_s=_EVENTS_S).stdout.strip())
 
     def exec(self, name: str, command: Sequence[str], *, timeout_s: float) -> str | None:
         """What a command prints that is run in the container; None when it cannot be run. Raises EngineError."""

@@ -243,7 +243,8 @@ class LocalDockerRunner(BaseModelServerRunner):
             raise
         self._may_appear, self._is_made = False, True
         if warning:
-            log.info("docker run: %s", warning)
+            # That the image is for another platform, for instance, and will be slow if it runs at all.
+            log.warning("docker run: %s", " ".join(warning.split()))
 
     def _pull(self, image: str) -> None:
         watch, progress = clock.Stopwatch(), PullProgress()

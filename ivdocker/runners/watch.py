@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 
@@ -10,6 +11,8 @@ from ivdocker.engine import sockets
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.logs import LogFollower
 from ivdocker.engine.parse import ContainerState
+
+_SIGKILLED = 137
 
 HEARTBEAT_S = 1.0
 """Seconds between two looks at a container whose log is still open: the log's end is the faster sign."""
@@ -111,5 +114,12 @@ class ContainerWatch:
         if state is not None and not state.has_ended:
             return False
         follower.ended.wait(_LAST_LINES_S)
-        self.is_gone, self.end = state is None, state
+        self.is_gone, self.end = state is None, state and self._with_oom_event(state)
         return True
+
+    def _with_oom_event(self, state: ContainerState) -> ContainerState:
+        if state.exit_code != _SIGKILLED or state.oom_killed:
+            return state
+        with contextlib.suppress(EngineError):
+            return state._replace(oom_killed=self._engine.ran_out_of_memory(self._name))
+        return state

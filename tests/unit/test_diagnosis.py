@@ -11,7 +11,7 @@ import re
 import pytest
 
 from ivdocker.diagnosis import explain
-from ivdocker.diagnosis.table import ENGINE_MESSAGES
+from ivdocker.diagnosis.table import ENGINE_MESSAGES, SERVER_MESSAGES
 from ivdocker.engine.client import EngineError
 from ivdocker.engine.parse import ContainerState
 from ivdocker.errors import Failure
@@ -86,6 +86,18 @@ ENGINE_SAMPLES = [
         "failed to register layer: write /usr/lib/libx.so: no space left on device",
         "disk-full",
     ),
+    (f'{FROM}failed to create shim task: exec: "/entrypoint.sh": exec format error: unknown', "platform-mismatch"),
+]
+
+ANY_SERVER_SAMPLES = [
+    ("exec /usr/bin/tf_serving_entrypoint.sh: exec format error", "platform-mismatch"),
+    ("CUDA error: CUDA driver version is insufficient for CUDA runtime version", "gpu-unavailable"),
+    ("ImportError: libcuda.so.1: cannot open shared object file: No such file or directory", "gpu-unavailable"),
+    ("OSError: [Errno 98] Address already in use", "not-listening"),
+    ("OSError: [Errno 28] No space left on device: '/dev/shm/pymp-x1'", "model-load-failed"),
+    ("OSError: [Errno 28] No space left on device: '/tmp/model'", "disk-full"),
+    ("tritonserver: error while loading shared libraries: libnuma.so.1: cannot open", "container-exited"),
+    ("PermissionError: [Errno 13] Permission denied: '/mnt/models/model.joblib'", "model-load-failed"),
 ]
 
 TENSORFLOW_SERVING_SAMPLES = [
@@ -280,6 +292,19 @@ def test_every_row_of_the_engines_table_has_a_sample() -> None:
     texts = [text for text, _ in ENGINE_SAMPLES] + [recording(*pair).stderr for pair in failures_of_calls()]
     covered = {first_row(ENGINE_MESSAGES, text) for text in texts}
     missing = [row.pattern for i, row in enumerate(ENGINE_MESSAGES) if i not in covered]
+    assert not missing, f"add a sample for {missing}"
+
+
+@pytest.mark.parametrize(("line", "code"), ANY_SERVER_SAMPLES)
+def test_what_any_server_may_say_has_its_code(line: str, code: str) -> None:
+    failure = explain.ended_container(ended(1), f"starting\n{line}\n", ())
+    assert failure.code == code
+    check_is_presentable(failure)
+
+
+def test_every_row_of_the_table_for_any_server_has_a_sample() -> None:
+    covered = {first_row(SERVER_MESSAGES, line) for line, _ in ANY_SERVER_SAMPLES}
+    missing = [row.pattern for i, row in enumerate(SERVER_MESSAGES) if i not in covered]
     assert not missing, f"add a sample for {missing}"
 
 
