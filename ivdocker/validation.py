@@ -23,7 +23,7 @@ from ivdocker.query.requests import Request
 from ivdocker.query.send import Outcome, Tally, send_all
 from ivdocker.report.verdict import Report, RequestFigures, RunReport
 from ivdocker.runners.local_docker import LocalDockerRunner, engine_for
-from ivdocker.runners.options import RunOptions
+from ivdocker.runners.options import RunOptions, check_image_name
 from ivdocker.serving import registry
 from ivdocker.serving.base import ServingBinary
 from ivdocker.spec import ServingSpec
@@ -107,7 +107,7 @@ def plan(
     else:
         binaries = [_binary(image, located, server, model_name) for image in images]
     for binary in binaries:
-        _check_image_name(binary.image)
+        check_image_name(binary.image)
     return Job(located, binaries, serving_spec, options or RunOptions())
 
 
@@ -275,11 +275,6 @@ def _with_evidence(error: InfraValidationError, stage: str, runner: LocalDockerR
 def _binary(image: str, model: ModelPath, server: str, model_name: str | None) -> ServingBinary:
     chosen = registry.choose(server, image, model)
     return chosen.binary(image, model_name or chosen.model_name(model))
-
-
-def _check_image_name(image: str) -> None:
-    if not image or image.startswith("-") or any(letter.isspace() for letter in image):
-        raise UsageError(f"{image!r} is no name of an image; it looks like registry.example/team/server:tag")
 
 
 def _figures(tally: Tally) -> RequestFigures:

@@ -72,6 +72,12 @@ class Identity(NamedTuple):
     labels: Mapping[str, str]
 
 
+def check_image_name(image: str) -> None:
+    """Raises UsageError for what docker would take for a flag, or for several words."""
+    if not image or image.startswith("-") or any(letter.isspace() for letter in image):
+        raise UsageError(f"{image!r} is no name of an image; it looks like registry.example/team/server:tag")
+
+
 def container_spec(
     params: Mapping[str, Any], ports: tuple[int, ...], options: RunOptions, identity: Identity, address: str
 ) -> ContainerSpec:
@@ -80,6 +86,7 @@ def container_spec(
     ``detach``, ``auto_remove`` and ``publish_all_ports`` are ours to decide: logs and exit code of a server that
     crashed are evidence, and a model server is nobody else's business. Raises UsageError.
     """
+    check_image_name(str(params["image"]))
     if options.network == "none":
         raise UsageError("--network none leaves no way to reach the server")
     environment = {str(key): str(value) for key, value in (params.get("environment") or {}).items()}
