@@ -106,8 +106,6 @@ def plan(
         binaries = named.serving_binaries()
     else:
         binaries = [_binary(image, located, server, model_name) for image in images]
-    for binary in binaries:
-        check_image_name(binary.image)
     return Job(located, binaries, serving_spec, options or RunOptions())
 
 
@@ -273,6 +271,7 @@ def _with_evidence(error: InfraValidationError, stage: str, runner: LocalDockerR
 
 
 def _binary(image: str, model: ModelPath, server: str, model_name: str | None) -> ServingBinary:
+    check_image_name(image)
     chosen = registry.choose(server, image, model)
     return chosen.binary(image, model_name or chosen.model_name(model))
 

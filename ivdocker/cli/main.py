@@ -42,11 +42,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 blessed, 1 not blessed, 2 usage, 3 no verdict, 128 + n signal n."""
     # Nearly all that is imported stays: looking through it for garbage every 700 objects costs 10 ms.
     gc.set_threshold(50_000)
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command not in COMMANDS:
+        given = f"unknown command {arguments.command!r}" if arguments.command else "no command given"
+        parser.error(f"{given}; choose one of: {', '.join(COMMANDS)}")
     command = import_module(f"ivdocker.cli.{arguments.command}")
-    parser = Parser(prog=f"ivdocker {arguments.command}", description=command.DESCRIPTION)
-    command.add_arguments(parser)
-    parsed = parser.parse_args(arguments.arguments)
+    subparser = Parser(prog=f"ivdocker {arguments.command}", description=command.DESCRIPTION)
+    command.add_arguments(subparser)
+    parsed = subparser.parse_args(arguments.arguments)
     return _guarded(lambda: int(command.run(parsed)))
 
 
@@ -75,7 +79,7 @@ def _parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"ivdocker {__version__}")
-    parser.add_argument("command", metavar="COMMAND", choices=list(COMMANDS), help="one of: " + ", ".join(COMMANDS))
+    parser.add_argument("command", metavar="COMMAND", nargs="?", help="one of: " + ", ".join(COMMANDS))
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
 
