@@ -94,9 +94,13 @@ def request(
 def _connect(host: str, port: int, deadline: clock.Deadline) -> _DeadlineSocket:
     plain = socket.create_connection((host, port), timeout=_seconds(deadline))
     connected = _DeadlineSocket(fileno=plain.detach())
-    connected.deadline = deadline
-    connected.settimeout(_seconds(deadline))
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        connected.deadline = deadline
+        connected.settimeout(_seconds(deadline))
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        connected.close()
+        raise
     return connected
 
 

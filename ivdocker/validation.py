@@ -303,4 +303,4 @@ class _EngineQuestion:
 
     def _ask(self) -> None:
         with suppress(EngineError):
-            self._version = self._engine.version(timeout_s=_VERSION_TIMEOUT_S)
+            self._version = self._engine.version(timeout_s=min(_VERSION_TIMEOUT_S, self._engine.timeout_s))

@@ -162,12 +162,15 @@ def engine(
     monkeypatch.setenv("FAKE_DOCKER_STATE", str(state))
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     yield found
+    (state / "faults.json").unlink(missing_ok=True)
     deadline = time.monotonic() + _PATIENCE_S
     while (left := found.containers()) and time.monotonic() < deadline:
         time.sleep(0.1)
     for name in left:
         found.docker("rm", "--force", "--volumes", name)
     assert not left, f"the test left the containers {left}"
+    unknown = state / "unknown"
+    assert not unknown.exists(), unknown.read_text()
 
 
 @pytest.fixture

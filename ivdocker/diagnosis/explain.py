@@ -62,9 +62,12 @@ def log_tail(log: str) -> tuple[str, ...]:
     return tuple(line if len(line) <= _LINE_LENGTH else f"{line[:_LINE_LENGTH]} ..." for line in lines)
 
 
-def fatal_line(line: str, signatures: Sequence[Signature]) -> Failure | None:
-    """What a log line of a server that still runs means, None when it is not the end."""
-    found = _first([row for row in signatures if row.fatal], [line])
+def fatal_line(line: str, log: str, signatures: Sequence[Signature]) -> Failure | None:
+    """What a log line of a server that still runs means, None when it is not the end. The rest of the log may name the
+    cause more closely."""
+    if _first([row for row in signatures if row.fatal], [line]) is None:
+        return None
+    found = _first(signatures, [*log.splitlines(), line])
     return Failure(found[0].code, _filled(*found), found[0].hint) if found else None
 
 

@@ -210,7 +210,7 @@ class LocalDockerRunner(BaseModelServerRunner):
         if watch.loopback_port is not None:
             raise error_for(explain.loopback_listener(watch.loopback_port))
         if watch.fatal_line is not None and watch.fatal_line_age > _FATAL_LINE_GRACE_S:
-            failure = explain.fatal_line(watch.fatal_line, self._signatures())
+            failure = explain.fatal_line(watch.fatal_line, watch.log, self._signatures())
             if failure is not None:
                 raise error_for(failure)
 

@@ -65,7 +65,7 @@ def test_every_command_has_its_help(command: str, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        ((), "required"),
+        ((), "no command given"),
         (("frobnicate",), "frobnicate"),
         (("--frobnicate",), "ivdocker"),
         (("validate",), "MODEL"),

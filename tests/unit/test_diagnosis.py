@@ -379,7 +379,7 @@ def test_a_line_that_ends_all_hope_is_found_while_the_server_runs(kind: str, lin
     fatal = tuple(row for row in rows if row.fatal)
     pattern = explain.fatal_pattern(rows)
     assert pattern is not None
-    failure = explain.fatal_line(line, rows)
+    failure = explain.fatal_line(line, "", rows)
     assert (failure is not None) == (pattern.search(line.encode()) is not None) == (first_row(fatal, line) is not None)
     if failure is not None:
         assert failure.code in {code, "model-load-failed"}
@@ -399,13 +399,14 @@ def test_a_fatal_line_ends_at_its_line_break(kind: str, line: str) -> None:
 
 def test_a_server_without_fatal_lines_has_no_pattern() -> None:
     assert explain.fatal_pattern([]) is None
-    assert explain.fatal_line("anything", []) is None
+    assert explain.fatal_line("anything", "", []) is None
 
 
 def test_a_harmless_line_is_not_fatal() -> None:
     for kind in SERVER_SAMPLES:
         assert (
-            explain.fatal_line("I server.cc:1] Exporting HTTP/REST API at:localhost:8501 ...", signatures(kind)) is None
+            explain.fatal_line("I server.cc:1] Exporting HTTP/REST API at:localhost:8501 ...", "", signatures(kind))
+            is None
         )
 
 
@@ -469,3 +470,11 @@ def test_braces_and_percent_signs_in_a_log_are_only_text() -> None:
     line = "Loading servable: {name: m version: 1} failed: {0} {name!x} %s"
     failure = explain.ended_container(ended(1), line, signatures("tensorflow-serving"))
     assert "{0} {name!x} %s" in failure.message
+
+
+def test_the_rest_of_the_log_names_the_cause_more_closely_than_the_fatal_line() -> None:
+    line = "Loading servable: {name: m version: 1} failed: NOT_FOUND: Could not find SavedModel"
+    log = f"{line}\nCould not find SavedModel .pb or .pbtxt at supplied export directory path: /models/m/1\n"
+    failure = explain.fatal_line(line, log, signatures("tensorflow-serving"))
+    assert failure is not None
+    assert "no saved_model.pb" in failure.message
