@@ -104,6 +104,8 @@ def plan(
     if spec:
         named = serving_spec._replace(model_name=model_name) if model_name else serving_spec
         binaries = named.serving_binaries()
+        for binary in binaries:
+            check_image_name(binary.image)
     else:
         binaries = [_binary(image, located, server, model_name) for image in images]
     return Job(located, binaries, serving_spec, options or RunOptions())

@@ -24,7 +24,7 @@ from tests.fakes.verbs import IMAGE
 
 FAKE_DOCKER = Path(__file__).parent / "fakes" / "docker"
 
-_PATIENCE_S = 5.0
+_PATIENCE_S = 15.0
 """Seconds that helper threads and processes get to end after a test."""
 
 
