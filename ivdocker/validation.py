@@ -47,6 +47,7 @@ MAY_CHANGE = frozenset(
 """Failures that another try may not meet; a model that cannot be loaded will not load the second time either."""
 
 _VERSION_TIMEOUT_S = 10.0
+_TICK_S = 0.02
 
 
 class Observer(Protocol):
@@ -151,7 +152,11 @@ def _run_all(job: Job, engine: _EngineQuestion) -> list[RunReport]:
     if job.jobs == 1 or len(job.binaries) == 1:
         return [_run_one(job, binary, engine) for binary in job.binaries]
     with ThreadPoolExecutor(job.jobs, thread_name_prefix="ivdocker") as pool:
-        return list(pool.map(lambda binary: _run_one(job, binary, engine), job.binaries))
+        runs = [pool.submit(_run_one, job, binary, engine) for binary in job.binaries]
+        # In short ticks: signal handlers run in this thread, and not while it waits for a lock.
+        while not all(run.done() for run in runs):
+            clock.sleep(_TICK_S)
+        return [run.result() for run in runs]
 
 
 def _run_one(job: Job, binary: ServingBinary, engine: _EngineQuestion) -> RunReport:

@@ -37,6 +37,10 @@ COMMANDS = {
 class _Signalled(BaseException):
     """A signal asked for an end. No Exception: whoever catches those means others."""
 
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signal.Signals(signum)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 blessed, 1 not blessed, 2 usage, 3 no verdict, 128 + n signal n."""
@@ -60,6 +64,11 @@ def run_and_exit() -> NoReturn:
         exit_code = main()
     except SystemExit as error:
         exit_code = error.code if isinstance(error.code, int) else EXIT_NO_VERDICT
+    except KeyboardInterrupt:
+        exit_code = 128 + signal.SIGINT
+    except _Signalled as error:
+        exit_code = 128 + error.signum
+    _deafen()
     with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -87,21 +96,15 @@ def _parser() -> Parser:
 def _guarded(run: Callable[[], int]) -> int:
     from ivdocker.errors import GracefulShutdown, InfraValidationError, UsageError
 
-    received: list[signal.Signals] = []
-
-    def on_signal(signum: int, _frame: object) -> None:
-        received.append(signal.Signals(signum))
-        raise _Signalled
-
     for each in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(each) == signal.SIG_DFL:
-            signal.signal(each, on_signal)
+            signal.signal(each, _on_signal)
     try:
         return run()
     except UsageError as error:
         return _say(f"error: {error}", 2)
-    except (KeyboardInterrupt, _Signalled, GracefulShutdown):
-        signum = received[0] if received else signal.SIGINT
+    except (KeyboardInterrupt, _Signalled, GracefulShutdown) as error:
+        signum = error.signum if isinstance(error, _Signalled) else signal.SIGINT
         return _say(f"interrupted by {signum.name}; everything was removed", 128 + signum)
     except InfraValidationError as error:
         failure = error.failure
@@ -115,6 +118,16 @@ def _guarded(run: Callable[[], int]) -> int:
 
         traceback.print_exc()
         return _say("error: this is a bug in ivdocker; please report it with the lines above", EXIT_NO_VERDICT)
+
+
+def _on_signal(signum: int, _frame: object) -> None:
+    raise _Signalled(signum)
+
+
+def _deafen() -> None:
+    """The exit code is known: a further signal changes nothing any more."""
+    for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)
 
 
 def _say(text: str, exit_code: int) -> int:

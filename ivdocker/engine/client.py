@@ -7,6 +7,7 @@ import re
 import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -28,6 +29,8 @@ _BEING_REMOVED = re.compile(r"removal of container .* is already in progress", r
 
 
 _EVENTS_S = 5.0
+
+Guarded = Callable[[int], AbstractContextManager[None]]
 _T = TypeVar("_T")
 
 
@@ -112,16 +115,20 @@ class Engine:
         result = self._call(words)
         return self._parsed(words, lambda: parse.listing(result.stdout))
 
-    def pull(self, image: str, platform: str | None, on_output: Sink, cancel: threading.Event) -> None:
+    def pull(
+        self, image: str, platform: str | None, on_output: Sink, cancel: threading.Event, guarded: Guarded
+    ) -> None:
         """Pull as on a terminal, where docker shows each byte's progress; ``on_output`` gets what it shows.
 
-        Raises EngineError (kind ``stalled`` when nothing moved for PULL_IDLE_S seconds), process.Cancelled.
+        ``guarded`` is entered with the program's pid for as long as it runs. Raises EngineError (kind ``stalled`` when
+        nothing moved for PULL_IDLE_S seconds), process.Cancelled.
         """
         words = argv.pull(image, platform)
         errors = bytearray()
+        child = self._spawn(words, "terminal")
         try:
-            child = self._spawn(words, "terminal")
-            returncode = child.pump(on_output, errors.extend, cancel=cancel, idle_s=PULL_IDLE_S)
+            with guarded(child.pid):
+                returncode = child.pump(on_output, errors.extend, cancel=cancel, idle_s=PULL_IDLE_S)
         except process.ProgramTimeout:
             raise EngineError("stalled", self.command_line(words), f"no progress for {PULL_IDLE_S:g} s") from None
         if returncode != 0:

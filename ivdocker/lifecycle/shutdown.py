@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Protocol
 
+from ivdocker import clock
 from ivdocker.errors import GracefulShutdown
 
 log = logging.getLogger("ivdocker")
@@ -24,6 +25,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _PARK_S = 60.0
 """Seconds that a thread waits for a shutdown under way: far more than stopping may take."""
+
+
+_TICK_S = 0.05
 
 
 class Stoppable(Protocol):
@@ -86,7 +90,10 @@ class ShutdownGuard:
             signum = self._signum
             # In the main thread the former handler comes next, and what that raises is the way out.
             over = self._handed_on if _in_main_thread() else self._finished
-            over.wait(_PARK_S)
+            limit = clock.Deadline.after(_PARK_S)
+            # In short ticks: a signal that arrives just before a wait does not end it, and its handler has to run.
+            while not over.wait(_TICK_S) and not limit.expired:
+                pass
             raise GracefulShutdown(f"{signal.Signals(signum).name} asked for an end; everything was stopped")
 
     def _install(self) -> None:

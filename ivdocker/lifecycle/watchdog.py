@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from ivdocker import clock
@@ -37,10 +38,13 @@ class _Shell:
             os.close(read_fd)
             os.close(devnull)
 
-    def end(self) -> None:
+    def tell(self, line: str) -> None:
         # It may have been killed before us.
         with contextlib.suppress(BrokenPipeError):
-            os.write(self._pipe, b"done\n")
+            os.write(self._pipe, f"{line}\n".encode())
+
+    def end(self) -> None:
+        self.tell("done")
         os.close(self._pipe)
         with contextlib.suppress(Exception):
             self._child.pump(bytes, bytes, clock.Deadline.after(_END_S))
@@ -72,6 +76,21 @@ class Watchdogs:
                 self._shells[key] = (shell, count - 1)
             elif shell is not None:
                 shell.end()
+
+    @contextlib.contextmanager
+    def child(self, engine: Engine, pid: int) -> Iterator[None]:
+        """Have a program ended too that would outlast us: one that does not end with its container."""
+        self._tell(engine, f"child {pid}")
+        try:
+            yield
+        finally:
+            self._tell(engine, f"gone {pid}")
+
+    def _tell(self, engine: Engine, line: str) -> None:
+        with self._lock:
+            shell, _ = self._shells.get((os.getpid(), engine.command_line([])), (None, 0))
+            if shell is not None:
+                shell.tell(line)
 
 
 watchdogs = Watchdogs()

@@ -1,13 +1,28 @@
 #!/bin/sh
 # usage: watchdog.sh LABEL DOCKER [FLAG...]
-# Reads until its standard input ends. The owner writes "done" when nothing is left to remove; an end without it means
-# that the owner was killed: then whatever carries its label is removed, also what appears a little later.
+# Reads until its standard input ends. The owner writes "child PID" and "gone PID" of programs that outlast it, and
+# "done" when nothing is left to remove. An end without it means that the owner was killed: then those programs are
+# ended, and whatever carries its label is removed, also what appears a little later.
 set -u
 trap '' HUP INT TERM
 label=$1
 shift
-while read -r word; do
-    if [ "$word" = "done" ]; then exit 0; fi
+children=
+while read -r word pid; do
+    case $word in
+    done) exit 0 ;;
+    child) children="$children $pid" ;;
+    gone)
+        kept=
+        for child in $children; do
+            [ "$child" = "$pid" ] || kept="$kept $child"
+        done
+        children=$kept
+        ;;
+    esac
+done
+for child in $children; do
+    kill "$child" 2>/dev/null
 done
 # An engine that hangs must not keep us for ever.
 if command -v timeout >/dev/null 2>&1; then set -- timeout -k 1 30 "$@"; fi

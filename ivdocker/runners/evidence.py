@@ -16,11 +16,13 @@ from ivdocker.engine import argv
 from ivdocker.engine.argv import ContainerSpec
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.errors import UsageError
+from ivdocker.lifecycle.watchdog import watchdogs
 from ivdocker.process import Child
 
 log = logging.getLogger("ivdocker")
 
 _CALL_S = 10.0
+_LAST_LINES_S = 0.2
 
 
 class Evidence:
@@ -33,6 +35,7 @@ class Evidence:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._writers: list[Child] = []
+        self._guarded = contextlib.ExitStack()
         self._lock = threading.Lock()
 
     def begin(self, command: str) -> None:
@@ -64,14 +67,17 @@ class Evidence:
         """The container is gone; what still writes has a moment to end."""
         for writer in self._writers:
             with contextlib.suppress(Exception):
-                writer.pump(bytes, bytes, clock.Deadline.after(0.2))
+                writer.pump(bytes, bytes, clock.Deadline.after(_LAST_LINES_S))
+        self._guarded.close()
 
     def _start(self, engine: Engine, words: list[str], stdout: str, stderr: str) -> None:
         out_fd = err_fd = -1
         try:
             out_fd = os.open(self.folder / stdout, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             err_fd = os.open(self.folder / stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-            self._writers.append(engine.start(words, (out_fd, err_fd)))
+            writer = engine.start(words, (out_fd, err_fd))
+            self._writers.append(writer)
+            self._guarded.enter_context(watchdogs.child(engine, writer.pid))
         except (OSError, EngineError) as error:
             log.warning("evidence: %s", error)
         finally:

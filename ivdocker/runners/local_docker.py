@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ivdocker import clock, process
@@ -254,7 +255,8 @@ class LocalDockerRunner(BaseModelServerRunner):
             self._on_pull(chunk, str(progress))
 
         try:
-            self._engine.pull(image, self._options.platform, on_output, self._stopping)
+            guarded = partial(watchdogs.child, self._engine)
+            self._engine.pull(image, self._options.platform, on_output, self._stopping, guarded)
         except process.Cancelled:
             raise GracefulShutdown(f"the pull of {image} was cancelled") from None
         finally:
