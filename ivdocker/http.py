@@ -5,7 +5,6 @@ A socket's own timeout starts anew with every byte; a server that drips one byte
 
 from __future__ import annotations
 
-import http.client
 import json
 import socket
 from typing import Any, NamedTuple
@@ -58,6 +57,9 @@ def request(
 
     The connection is closed after it: an idle one makes Triton's shutdown wait for it. Raises HttpError.
     """
+    # Its 3 ms fall into the time in which a server starts.
+    import http.client
+
     watch = clock.Stopwatch()
     connection = http.client.HTTPConnection(host, port)
     response: http.client.HTTPResponse | None = None

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ivdocker import clock
 from ivdocker.diagnosis.explain import log_tail
@@ -18,15 +18,16 @@ from ivdocker.engine.parse import EngineVersion
 from ivdocker.errors import Failure, GracefulShutdown, InfraValidationError, UsageError
 from ivdocker.lifecycle.shutdown import guard
 from ivdocker.model_path import ModelPath, locate
-from ivdocker.query import requests as request_files
-from ivdocker.query.requests import Request
-from ivdocker.query.send import Outcome, Tally, send_all
 from ivdocker.report.verdict import Report, RequestFigures, RunReport
 from ivdocker.runners.local_docker import LocalDockerRunner, engine_for
 from ivdocker.runners.options import RunOptions, check_image_name
 from ivdocker.serving import registry
 from ivdocker.serving.base import ServingBinary
 from ivdocker.spec import ServingSpec
+
+if TYPE_CHECKING:
+    from ivdocker.query.requests import Request
+    from ivdocker.query.send import Outcome, Tally
 
 LOAD_TIMEOUT_S = 300.0
 """Seconds that loading may take, TFX's default."""
@@ -131,8 +132,17 @@ def validate(
     signal came; all else is in the report.
     """
     job = plan(model, images=images, **what)
-    loaded = request_files.load(requests) if requests is not None else ()
+    loaded = load_requests(requests)
     return run(job._replace(requests=loaded, timeout_s=timeout_s, jobs=jobs, tries=tries))
+
+
+def load_requests(path: str | os.PathLike[str] | None) -> Sequence[Request]:
+    """The requests of a file, none without one. Raises UsageError."""
+    if path is None:
+        return ()
+    from ivdocker.query import requests
+
+    return requests.load(path)
 
 
 def run(job: Job) -> Report:
@@ -226,6 +236,8 @@ def _attempt(job: Job, binary: ServingBinary, runner: LocalDockerRunner, stages:
         stage.text = f"model {binary.model_name} is ready"
     if not job.requests:
         return
+    from ivdocker.query.send import send_all
+
     with stages.timed("query") as stage:
         tally = send_all(client, job.requests, lambda outcome: _tell(job, binary, runner, outcome))
         report.requests = _figures(tally)

@@ -45,7 +45,7 @@ class _Signalled(BaseException):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 blessed, 1 not blessed, 2 usage, 3 no verdict, 128 + n signal n."""
     # Nearly all that is imported stays: looking through it for garbage every 700 objects costs 10 ms.
-    gc.set_threshold(50_000)
+    gc.set_threshold(200_000)
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.command not in COMMANDS:

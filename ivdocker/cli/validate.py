@@ -17,6 +17,10 @@ from ivdocker.cli.options import (
 )
 from ivdocker.errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ivdocker.report.verdict import Report
+
 DESCRIPTION = (
     "Run MODEL on each IMAGE, wait until the model is ready, send it requests, and give a verdict with a cause."
 )
@@ -47,9 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Returns the verdict's exit code. Raises UsageError, GracefulShutdown."""
     from ivdocker import validation
-    from ivdocker.query import requests
-    from ivdocker.report.as_json import as_json
-    from ivdocker.report.blessing import write_blessing
     from ivdocker.report.terminal import Terminal
 
     show_log(arguments)
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
             keep=arguments.keep, evidence=Path(arguments.evidence) if arguments.evidence else None
         ),
     )
-    loaded = requests.load(arguments.requests) if arguments.requests else ()
+    loaded = validation.load_requests(arguments.requests)
     job = job._replace(requests=loaded, timeout_s=arguments.timeout, jobs=arguments.jobs, tries=arguments.tries)
     if arguments.dry_run:
         from ivdocker.rehearse import commands
@@ -74,13 +75,20 @@ def run(arguments: argparse.Namespace) -> int:
     terminal = Terminal(sys.stderr, level, len(job.binaries))
     report = validation.run(job._replace(observer=terminal))
     terminal.verdict(report)
+    _write_results(arguments, report)
+    return report.exit_code
+
+
+def _write_results(arguments: argparse.Namespace, report: Report) -> None:
+    from ivdocker.report.as_json import as_json
+    from ivdocker.report.blessing import write_blessing
+
     if arguments.json:
         _write(arguments.json, as_json(report))
     if arguments.evidence:
         _write(os.path.join(arguments.evidence, "report.json"), as_json(report))
     if arguments.blessing:
         write_blessing(arguments.blessing, report.verdict)
-    return report.exit_code
 
 
 def _write(path: str, text: str) -> None:

@@ -7,7 +7,8 @@ import os
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ivdocker import clock, process
 from ivdocker.diagnosis import explain
@@ -32,12 +33,14 @@ from ivdocker.model_path import locate
 from ivdocker.runners import removal
 from ivdocker.runners.addresses import addresses
 from ivdocker.runners.base import BaseModelServerRunner
-from ivdocker.runners.evidence import Evidence
 from ivdocker.runners.options import Identity, RunOptions, container_spec
 from ivdocker.runners.watch import ContainerWatch
 from ivdocker.serving import registry
 from ivdocker.serving.base import Endpoint, Signature
 from ivdocker.spec import LocalDockerConfig, ServingSpec
+
+if TYPE_CHECKING:
+    from ivdocker.runners.evidence import Evidence
 
 log = logging.getLogger("ivdocker")
 
@@ -74,7 +77,7 @@ class LocalDockerRunner(BaseModelServerRunner):
         self._options = options or RunOptions()
         self._on_pull = on_pull
         self._engine = engine_for(self._config, self._options.engine)
-        self._evidence = Evidence(self._options.evidence) if self._options.evidence else None
+        self._evidence = _evidence(self._options.evidence)
         self._spec: ContainerSpec | None = None
         self._name: str | None = None
         self._is_made = False
@@ -349,6 +352,14 @@ class LocalDockerRunner(BaseModelServerRunner):
             self._evidence.close()
         if self._sweep.ident is not None:
             self._sweep.join(deadline.remaining)
+
+
+def _evidence(folder: Path | None) -> Evidence | None:
+    if folder is None:
+        return None
+    from ivdocker.runners.evidence import Evidence
+
+    return Evidence(folder)
 
 
 def engine_for(config: LocalDockerConfig, engine: str = "docker") -> Engine:
