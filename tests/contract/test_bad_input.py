@@ -44,7 +44,7 @@ def assert_refused(done: Finished, exit_code: int, *words: str) -> None:
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        ([], ["COMMAND"]),
+        ([], ["no command given"]),
         (["nosuchcommand"], ["nosuchcommand"]),
         (["validate"], ["MODEL"]),
         (["validate", "m"], ["--image", "--spec"]),
