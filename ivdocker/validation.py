@@ -321,5 +321,7 @@ class _EngineQuestion:
         return self._version
 
     def _ask(self) -> None:
+        # Two forks at once take twice as long each, and docker stop is waited for.
+        clock.sleep(_TICK_S)
         with suppress(EngineError):
             self._version = self._engine.version(timeout_s=min(_VERSION_TIMEOUT_S, self._engine.timeout_s))

@@ -47,6 +47,8 @@ log = logging.getLogger("ivdocker")
 _POLL_S = 0.02
 _FATAL_LINE_GRACE_S = 0.5
 """Seconds that a server gets to end by itself after a fatal line: its exit code belongs to the evidence."""
+_AFTER_YOU_S = 0.02
+"""Seconds by which the sweep lets docker run start first: two forks at once take twice as long each."""
 _NOTHING_MADE = ("engine-missing", "engine-unreachable", "engine-permission", "image-not-found")
 _REMOVE_MARGIN_S = 10.0
 """Seconds beyond the grace period in which Stop() goes on trying to remove the container."""
@@ -86,7 +88,7 @@ class LocalDockerRunner(BaseModelServerRunner):
         self._may_appear = False
         self._watch: ContainerWatch | None = None
         self._watch_lock = threading.Lock()
-        self._sweep = threading.Thread(target=orphans.sweep, args=(self._engine,), name="ivdocker-sweep", daemon=True)
+        self._sweep = threading.Thread(target=self._sweep_orphans, name="ivdocker-sweep", daemon=True)
         self._endpoint: Endpoint | None = None
         self._state: ContainerState | None = None
         self._is_guarded = False
@@ -249,6 +251,10 @@ class LocalDockerRunner(BaseModelServerRunner):
         if warning:
             # That the image is for another platform, for instance, and will be slow if it runs at all.
             log.warning("docker run: %s", " ".join(warning.split()))
+
+    def _sweep_orphans(self) -> None:
+        clock.sleep(_AFTER_YOU_S)
+        orphans.sweep(self._engine)
 
     def _pull(self, image: str) -> None:
         watch, progress = clock.Stopwatch(), PullProgress()

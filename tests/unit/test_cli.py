@@ -171,3 +171,30 @@ def test_a_wrong_command_line_is_exit_code_2_of_the_process_too() -> None:
         [sys.executable, "-m", "ivdocker", "frobnicate"], capture_output=True, text=True, timeout=30, check=False
     )
     assert (found.returncode, found.stdout, len(found.stderr.splitlines())) == (2, "", 1)
+
+
+QUICK_START = """
+import sys
+from ivdocker.cli.quick_start import import_sh
+import_sh()
+import sh
+assert "asyncio" not in sys.modules and "importlib.metadata" not in sys.modules
+import asyncio, importlib.metadata
+assert asyncio.run(asyncio.sleep(0, "real")) == "real"
+assert importlib.metadata.version("sh")
+from ivdocker import clock, process
+print(process.run(["echo", "it runs"], deadline=clock.Deadline.after(20)).stdout.decode())
+"""
+
+
+def test_a_quick_start_runs_programs_and_leaves_the_real_modules_to_others() -> None:
+    done = subprocess.run([sys.executable, "-c", QUICK_START], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "it runs"
+
+
+def test_a_quick_start_after_asyncio_imports_sh_as_it_is() -> None:
+    code = "import asyncio, sys; from ivdocker.cli.quick_start import import_sh; import_sh()"
+    code += "; import sh; assert sh.asyncio is asyncio is sys.modules['asyncio']"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
