@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         ),
     )
     loaded = validation.load_requests(arguments.requests)
+    job = job._replace(names_engine=bool(arguments.json or arguments.evidence))
     job = job._replace(requests=loaded, timeout_s=arguments.timeout, jobs=arguments.jobs, tries=arguments.tries)
     if arguments.dry_run:
         from ivdocker.rehearse import commands
