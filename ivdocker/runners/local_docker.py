@@ -267,6 +267,7 @@ class LocalDockerRunner(BaseModelServerRunner):
             guarded = partial(watchdogs.child, self._engine)
             self._engine.pull(image, self._options.platform, on_output, self._stopping, guarded)
         except process.Cancelled:
+            guard.raise_if_requested()
             raise GracefulShutdown(f"the pull of {image} was cancelled") from None
         finally:
             self.pull_seconds = watch.seconds
