@@ -267,6 +267,8 @@ class LocalDockerRunner(BaseModelServerRunner):
             guarded = partial(watchdogs.child, self._engine)
             self._engine.pull(image, self._options.platform, on_output, self._stopping, guarded)
         except process.Cancelled:
+            # Nothing of Start() is under way any more, and who stops us waits for that.
+            self._start_over.set()
             guard.raise_if_requested()
             raise GracefulShutdown(f"the pull of {image} was cancelled") from None
         finally:
