@@ -70,7 +70,11 @@ class ShutdownGuard:
         with self._lock:
             if stoppable in self._live:
                 self._live.remove(stoppable)
-            if not self._live and self._thread and not self._requested.is_set() and _in_main_thread():
+            if self._live:
+                return
+            if self._thread is None:
+                self._requested = threading.Event()
+            elif not self._requested.is_set() and _in_main_thread():
                 self._uninstall()
 
     @contextmanager
@@ -122,7 +126,9 @@ class ShutdownGuard:
         if self._thread:
             self._thread.join()
         self._thread = None
-        self._requested = threading.Event()
+        # While somebody holds on, as a validation of several images does, nothing new is to start.
+        if not self._live:
+            self._requested = threading.Event()
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         if os.getpid() != self._pid:
