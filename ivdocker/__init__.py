@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ivdocker.runners.local_docker import LocalDockerRunner
     from ivdocker.runners.options import RunOptions
     from ivdocker.server import Server, serve
-    from ivdocker.serving.base import Endpoint, ServingBinary
+    from ivdocker.serving.base import ServingBinary
+    from ivdocker.serving.client import Endpoint
     from ivdocker.serving.tensorflow_serving import TensorFlowServing
     from ivdocker.serving.triton import Triton
     from ivdocker.spec import RequestSpec, ServingSpec, ValidationSpec
@@ -36,7 +37,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "BaseModelServerRunner": "runners.base",
     "DeadlineExceeded": "errors",
-    "Endpoint": "serving.base",
+    "Endpoint": "serving.client",
     "EnvironmentFailed": "errors",
     "Failure": "errors",
     "GracefulShutdown": "errors",

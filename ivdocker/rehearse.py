@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ivdocker.lifecycle.ownership import new_name
 from ivdocker.runners.local_docker import LocalDockerRunner, engine_for
-from ivdocker.serving.base import BaseModelServerClient
+from ivdocker.serving.client import BaseModelServerClient
 from ivdocker.validation import Job
 
 

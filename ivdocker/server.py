@@ -11,7 +11,7 @@ from ivdocker import clock
 from ivdocker.errors import UsageError
 from ivdocker.query.synthesize import example_request
 from ivdocker.runners.local_docker import LocalDockerRunner
-from ivdocker.serving.base import REQUEST_TIMEOUT_S, BaseModelServerClient, Endpoint
+from ivdocker.serving.client import REQUEST_TIMEOUT_S, BaseModelServerClient, Endpoint
 from ivdocker.validation import LOAD_TIMEOUT_S, Job, plan
 
 

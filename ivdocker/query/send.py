@@ -10,7 +10,7 @@ from ivdocker import http
 from ivdocker.errors import Failure, FailureCode, InfraValidationError
 from ivdocker.query.compare import first_difference
 from ivdocker.query.requests import Request
-from ivdocker.serving.base import BaseModelServerClient, error_text
+from ivdocker.serving.client import BaseModelServerClient, error_text
 
 _HINTS: dict[str, str] = {
     "request-failed": "try the request by hand on a server that ivdocker serve keeps running",

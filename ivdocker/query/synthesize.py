@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ivdocker.serving.base import BaseModelServerClient
+from ivdocker.serving.client import BaseModelServerClient
 
 
 def example_request(client: BaseModelServerClient) -> Any | None:

@@ -36,7 +36,8 @@ from ivdocker.runners.base import BaseModelServerRunner
 from ivdocker.runners.options import Identity, RunOptions, container_spec
 from ivdocker.runners.watch import ContainerWatch
 from ivdocker.serving import registry
-from ivdocker.serving.base import Endpoint, Signature
+from ivdocker.serving.base import Signature
+from ivdocker.serving.client import Endpoint
 from ivdocker.spec import LocalDockerConfig, ServingSpec
 
 if TYPE_CHECKING:

@@ -14,15 +14,17 @@ from urllib.parse import quote
 from ivdocker import clock, http
 from ivdocker.model_path import ModelPath, is_version
 from ivdocker.serving.base import (
-    BaseModelServerClient,
     DockerRunParams,
-    ModelState,
     MountParams,
-    Readiness,
     ServingBinary,
     Signature,
-    Tensor,
     bind,
+)
+from ivdocker.serving.client import (
+    BaseModelServerClient,
+    ModelState,
+    Readiness,
+    Tensor,
     error_text,
 )
 

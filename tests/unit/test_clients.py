@@ -19,7 +19,13 @@ from ivdocker.errors import (
 )
 from ivdocker.query.requests import Request
 from ivdocker.query.send import Outcome, send_all
-from ivdocker.serving.base import BaseModelServerClient, Endpoint, ModelState, Readiness, Tensor
+from ivdocker.serving.client import (
+    BaseModelServerClient,
+    Endpoint,
+    ModelState,
+    Readiness,
+    Tensor,
+)
 from ivdocker.serving.tensorflow_serving import TensorFlowServingClient
 from ivdocker.serving.triton import TritonClient
 from tests.unit.loopback import ModelServer, free_port, model_server

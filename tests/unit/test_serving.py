@@ -10,7 +10,7 @@ from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, locate
 from ivdocker.query.synthesize import example_request
 from ivdocker.serving import registry, triton
-from ivdocker.serving.base import BaseModelServerClient, Endpoint, Tensor
+from ivdocker.serving.client import BaseModelServerClient, Endpoint, Tensor
 from ivdocker.serving.tensorflow_serving import TensorFlowServing, TensorFlowServingClient
 from ivdocker.serving.triton import Triton, TritonClient
 
