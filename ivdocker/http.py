@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ivdocker import clock
@@ -29,6 +31,7 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     seconds: float
+    content_type: str = ""
 
     @property
     def text(self) -> str:
@@ -51,24 +54,28 @@ class _DeadlineSocket(socket.socket):
 
 
 def request(
-    method: str, host: str, port: int, path: str, *, deadline: clock.Deadline, body: bytes | None = None
+    method: str,
+    address: tuple[str, int],
+    path: str,
+    *,
+    deadline: clock.Deadline,
+    body: bytes | None = None,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Answer:
-    """One request on a connection of its own.
+    """One request to ``address`` (host and port) on a connection of its own.
 
     The connection is closed after it: an idle one makes Triton's shutdown wait for it. Raises HttpError.
     """
     # Its 3 ms fall into the time in which a server starts.
     import http.client
 
+    host, port = address
     watch = clock.Stopwatch()
     connection = http.client.HTTPConnection(host, port)
     response: http.client.HTTPResponse | None = None
-    headers = {"Connection": "close"}
-    if body is not None:
-        headers["Content-Type"] = "application/json"
     try:
         connection.sock = _connect(host, port, deadline)
-        connection.request(method, path, body, headers)
+        connection.request(method, path, body, {**headers, "Connection": "close"})
         response = connection.getresponse()
         content = response.read(BODY_LIMIT + 1)
         if len(content) > BODY_LIMIT:
@@ -90,7 +97,7 @@ def request(
         if response is not None:
             response.close()
         connection.close()
-    return Answer(response.status, content, watch.seconds)
+    return Answer(response.status, content, watch.seconds, response.headers.get_content_type())
 
 
 def _connect(host: str, port: int, deadline: clock.Deadline) -> _DeadlineSocket:

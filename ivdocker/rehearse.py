@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator
 
 from ivdocker.lifecycle.ownership import new_name
 from ivdocker.runners.local_docker import LocalDockerRunner, engine_for
-from ivdocker.serving.client import BaseModelServerClient
 from ivdocker.validation import Job
 
 
@@ -25,10 +23,8 @@ def commands(job: Job) -> Iterator[str]:
         address = f"http://$({docker} port {name} {binary.ports['http']}/tcp)"
         yield f"curl {address}{shlex.quote(client.ready_path())}"
         for request in job.requests:
-            yield f"curl --data {shlex.quote(json.dumps(request.body, ensure_ascii=False))} {address}{_path(client)}"
+            message = request.message
+            path = client.predict_path(message.model_name, message.version)
+            yield " ".join(["curl", *client.curl_arguments(message), address + shlex.quote(path)])
         yield f"{docker} stop {engine.dialect.stop_timeout_flag}={job.options.grace_s} {name}"
         yield f"{docker} rm --force --volumes {name}"
-
-
-def _path(client: BaseModelServerClient) -> str:
-    return shlex.quote(client.predict_path())

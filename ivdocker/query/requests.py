@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ivdocker.errors import UsageError
+from ivdocker.serving.client import Message
 
 RTOL = 1e-5
 ATOL = 1e-8
@@ -20,6 +23,8 @@ class Request(NamedTuple):
     """A request body, and what its answer must hold. ``where`` is ``FILE:LINE``.
 
     ``expect`` is None when any answer will do. A number matches within ``atol + rtol * |expected|``.
+    ``values``: where there is no body yet, nested lists by input name; the client makes the body of them. The rest is
+    as in a :class:`~ivdocker.serving.client.Message`.
     """
 
     body: Any
@@ -27,6 +32,16 @@ class Request(NamedTuple):
     expect: Any = None
     rtol: float = RTOL
     atol: float = ATOL
+    values: Mapping[str, Any] | None = None
+    content_type: str | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
+    model_name: str | None = None
+    version: str | None = None
+    signature: str | None = None
+
+    @property
+    def message(self) -> Message:
+        return Message(self.body, self.content_type, self.headers, self.model_name, self.version, self.signature)
 
 
 def load(path: str | os.PathLike[str]) -> list[Request]:

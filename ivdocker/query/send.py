@@ -82,7 +82,7 @@ def send_all(
 
 def _send(client: BaseModelServerClient, request: Request) -> Outcome:
     try:
-        answer = client.send(request.body)
+        answer = client.send(request.message)
     except InfraValidationError as error:
         if error.failure is None or not error.failure.code.startswith("request-"):
             raise

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple, TypedDict
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 from ivdocker.errors import FailureCode
-from ivdocker.serving.client import BaseModelServerClient
+from ivdocker.model_path import ModelPath
+from ivdocker.serving.client import BaseModelServerClient, Tensor
 
 
 class MountParams(TypedDict):
@@ -73,6 +74,16 @@ class ServingBinary(abc.ABC):
 
         ``needs_mount``: ``model_path`` is a folder of this machine, else a URI that the server opens itself.
         """
+
+    def example_bodies(self, model: ModelPath) -> list[Any]:
+        """Request bodies that lie ready in the model's folder. Raises nothing."""
+        del model
+        return []
+
+    def inputs(self, model: ModelPath) -> list[Tensor]:
+        """The model's inputs as its folder tells them, for a server that does not. Raises nothing."""
+        del model
+        return []
 
     @abc.abstractmethod
     def MakeClient(self, endpoint: str) -> BaseModelServerClient:

@@ -7,10 +7,11 @@ import enum
 import json
 import shlex
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ivdocker import clock, http
-from ivdocker.errors import DeadlineExceeded, Failure, FailureCode, ValidationFailed, error_for
+from ivdocker.errors import DeadlineExceeded, Failure, FailureCode, UsageError, ValidationFailed, error_for
 
 PROBE_TIMEOUT_S = 1.0
 """Seconds that one look at the model's state may take."""
@@ -18,6 +19,10 @@ PROBE_TIMEOUT_S = 1.0
 POLLING_INTERVAL_S = 0.01
 
 _END_NOTICE_S = 3.0
+JSON: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
+"""Headers of a request with a JSON body."""
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 REQUEST_TIMEOUT_S = 60.0
 """Seconds that one request may take, where nothing else is said."""
@@ -55,6 +60,22 @@ class Tensor(NamedTuple):
         if word == "BOOL":
             return "bool"
         return "int" if word.startswith(("INT", "UINT")) else "float"
+
+
+class Message(NamedTuple):
+    """A request to a model, before it goes over HTTP.
+
+    ``body``: JSON, or bytes that are sent as they are. ``content_type`` None: ``application/json``, for bytes
+    ``application/octet-stream``. ``model_name``, ``version`` and ``signature`` None: what the client was made for, and
+    the server's own choice.
+    """
+
+    body: Any
+    content_type: str | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
+    model_name: str | None = None
+    version: str | None = None
+    signature: str | None = None
 
 
 class Endpoint(str):
@@ -96,7 +117,7 @@ class BaseModelServerClient(abc.ABC):
         self.model_name = model_name
         address = self.endpoint.http or str(self.endpoint)
         host, _, port = address.rpartition(":")
-        self._host, self._port = host.strip("[]"), int(port)
+        self._address = (host.strip("[]"), int(port))
         self._outlived_a_break = False
 
     @abc.abstractmethod
@@ -108,16 +129,22 @@ class BaseModelServerClient(abc.ABC):
         """The path that tells whether the model is ready."""
 
     @abc.abstractmethod
-    def predict_path(self) -> str:
-        """The path that takes a request to this model."""
+    def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
+        """The path that takes a request to this model, or to another one of the same server."""
 
-    @abc.abstractmethod
-    def inputs(self) -> list[Tensor]:
-        """The model's inputs, from the server's metadata; empty when it does not tell. Raises nothing."""
+    def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
+        """A model's inputs, from the server's metadata; empty when it does not tell. Raises nothing."""
+        del model_name, signature
+        return []
 
-    @abc.abstractmethod
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
-        """A request with these values, nested lists by input name."""
+        """A request with these values, nested lists by input name. Raises UsageError where there is no such form."""
+        del values, inputs
+        raise UsageError(f"{type(self).__name__}: a request cannot be made from values; give whole request bodies")
+
+    def body_of(self, message: Message) -> Any:
+        """The message's body, with its signature in it where the server takes that from the body."""
+        return message.body
 
     def GetModelState(self) -> ModelState:
         """One look at the model's state, as TFX's clients give it."""
@@ -165,22 +192,42 @@ class BaseModelServerClient(abc.ABC):
             text = f"the answer is no JSON: {answer.text[:200]!r}"
             raise ValidationFailed(failure=Failure("request-failed", text)) from None
 
-    def send(self, body: Any, timeout_s: float = REQUEST_TIMEOUT_S) -> http.Answer:
-        """Send one request body, whatever comes back. Raises ValidationFailed, DeadlineExceeded when nothing does, and
-        what the endpoint's check raises when the server is gone."""
-        content = json.dumps(body).encode()
+    def send(self, request: Any, timeout_s: float = REQUEST_TIMEOUT_S) -> http.Answer:
+        """Send a request body or a Message, whatever comes back. Raises ValidationFailed, DeadlineExceeded when nothing
+        does, and what the endpoint's check raises when the server is gone."""
+        message = request if isinstance(request, Message) else Message(request)
         try:
-            return self._http("POST", self.predict_path(), clock.Deadline.after(timeout_s), content)
+            limit = clock.Deadline.after(timeout_s)
+            headers = _headers(message)
+            return self._http("POST", self._path_of(message), limit, self._content(message), headers)
         except http.HttpError as error:
             self._check_end(error)
             code: FailureCode = "request-timeout" if error.kind == "timeout" else "request-failed"
             raise error_for(Failure(code, str(error))) from None
 
-    def curl(self, body: Any) -> str:
-        """The command line that sends this request."""
-        url = f"http://{self.endpoint.http or self.endpoint}{self.predict_path()}"
-        text = json.dumps(body, ensure_ascii=False)
-        return shlex.join(["curl", "--data", text, url])
+    def curl(self, request: Any) -> str:
+        """The command line that sends this request body or Message. Bytes come from its standard input."""
+        message = request if isinstance(request, Message) else Message(request)
+        address = f"http://{self.endpoint.http or self.endpoint}"
+        return " ".join(["curl", *self.curl_arguments(message), shlex.quote(address + self._path_of(message))])
+
+    def curl_arguments(self, message: Message) -> list[str]:
+        """What curl needs beside the address, quoted for a shell."""
+        headers = {key: value for key, value in _headers(message).items() if value != "application/json"}
+        if isinstance(message.body, bytes):
+            data = ["--data-binary", "@-"]
+        else:
+            data = ["--data", json.dumps(self.body_of(message), ensure_ascii=False)]
+        return [shlex.quote(word) for key, value in headers.items() for word in ("--header", f"{key}: {value}")] + [
+            shlex.quote(word) for word in data
+        ]
+
+    def _path_of(self, message: Message) -> str:
+        return self.predict_path(message.model_name, message.version)
+
+    def _content(self, message: Message) -> bytes:
+        body = self.body_of(message)
+        return body if isinstance(body, bytes) else json.dumps(body).encode()
 
     def _check_end(self, error: http.HttpError) -> None:
         """A connection that breaks is often the first sign of a server's death; its container's end takes a moment."""
@@ -199,8 +246,15 @@ class BaseModelServerClient(abc.ABC):
         except (http.HttpError, ValueError):
             return None
 
-    def _http(self, method: str, path: str, deadline: clock.Deadline, body: bytes | None = None) -> http.Answer:
-        return http.request(method, self._host, self._port, path, deadline=deadline, body=body)
+    def _http(
+        self,
+        method: str,
+        path: str,
+        deadline: clock.Deadline,
+        body: bytes | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> http.Answer:
+        return http.request(method, self._address, path, deadline=deadline, body=body, headers=headers)
 
     def _load_timeout(self, seconds: float, seen: Readiness | None) -> Failure:
         detail = seen.detail if seen else "there was no time to look"
@@ -220,3 +274,8 @@ def error_text(answer: http.Answer) -> str:
     text = str(record["error"]) if isinstance(record, dict) and "error" in record else answer.text
     line = " ".join(text.split())
     return line if len(line) <= 300 else f"{line[:300]} ..."
+
+
+def _headers(message: Message) -> dict[str, str]:
+    default = "application/octet-stream" if isinstance(message.body, bytes) else "application/json"
+    return {"Content-Type": message.content_type or default, **message.headers}

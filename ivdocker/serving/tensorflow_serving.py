@@ -21,6 +21,7 @@ from ivdocker.serving.base import (
 )
 from ivdocker.serving.client import (
     BaseModelServerClient,
+    Message,
     ModelState,
     Readiness,
     Tensor,
@@ -28,6 +29,8 @@ from ivdocker.serving.client import (
 )
 
 _BASE_PATH = "/models"
+
+DEFAULT_SIGNATURE = "serving_default"
 
 _SIGNATURES = (
     Signature(
@@ -163,14 +166,14 @@ class TensorFlowServingClient(BaseModelServerClient):
     def ready_path(self) -> str:
         return self._path()
 
-    def predict_path(self) -> str:
-        return f"{self._path()}:predict"
+    def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
+        return f"{self._path(model_name)}{f'/versions/{version}' if version else ''}:predict"
 
-    def inputs(self) -> list[Tensor]:
-        """Of the signature ``serving_default``."""
-        record = self._metadata(f"{self._path()}/metadata")
+    def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
+        """Of the signature ``serving_default``, where no other is asked for."""
+        record = self._metadata(f"{self._path(model_name)}/metadata")
         try:
-            inputs = record["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"]
+            inputs = record["metadata"]["signature_def"]["signature_def"][signature or DEFAULT_SIGNATURE]["inputs"]
             return [_tensor(name, inputs[name]) for name in sorted(inputs)]
         except (LookupError, TypeError, ValueError, AttributeError):
             return []
@@ -180,8 +183,13 @@ class TensorFlowServingClient(BaseModelServerClient):
         del inputs
         return {"inputs": dict(values)}
 
-    def _path(self) -> str:
-        return f"/v1/models/{quote(self.model_name, safe='')}"
+    def body_of(self, message: Message) -> Any:
+        if message.signature is None or not isinstance(message.body, dict):
+            return message.body
+        return {"signature_name": message.signature, **message.body}
+
+    def _path(self, model_name: str | None = None) -> str:
+        return f"/v1/models/{quote(model_name or self.model_name, safe='')}"
 
 
 def _readiness(versions: list[tuple[str, dict[str, Any]]]) -> Readiness:

@@ -21,6 +21,7 @@ from ivdocker.serving.base import (
     bind,
 )
 from ivdocker.serving.client import (
+    JSON,
     BaseModelServerClient,
     ModelState,
     Readiness,
@@ -185,7 +186,7 @@ class TritonClient(BaseModelServerClient):
         """Ready is the model's own word and the index's: /v2/health/ready says yes to an empty repository."""
         try:
             ready = self._http("GET", self.ready_path(), deadline)
-            index = self._http("POST", "/v2/repository/index", deadline, b"{}")
+            index = self._http("POST", "/v2/repository/index", deadline, b"{}", JSON)
         except http.HttpError as error:
             return Readiness(ModelState.NOT_READY, f"the HTTP port does not answer yet ({error})")
         try:
@@ -198,11 +199,12 @@ class TritonClient(BaseModelServerClient):
     def ready_path(self) -> str:
         return f"{self._path()}/ready"
 
-    def predict_path(self) -> str:
-        return f"{self._path()}/infer"
+    def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
+        return f"{self._path(model_name)}{f'/versions/{version}' if version else ''}/infer"
 
-    def inputs(self) -> list[Tensor]:
-        record = self._metadata(self._path())
+    def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
+        del signature
+        record = self._metadata(self._path(model_name))
         try:
             return [Tensor(i["name"], i["datatype"], tuple(int(size) for size in i["shape"])) for i in record["inputs"]]
         except (LookupError, TypeError, ValueError):
@@ -211,8 +213,8 @@ class TritonClient(BaseModelServerClient):
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
         return {"inputs": [_input(tensor, values[tensor.name]) for tensor in inputs]}
 
-    def _path(self) -> str:
-        return f"/v2/models/{quote(self.model_name, safe='')}"
+    def _path(self, model_name: str | None = None) -> str:
+        return f"/v2/models/{quote(model_name or self.model_name, safe='')}"
 
     def _readiness(self, is_ready: bool, states: list[tuple[str, str, str]]) -> Readiness:
         for name, state, reason in states:

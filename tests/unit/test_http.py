@@ -15,7 +15,7 @@ from tests.unit.loopback import free_port, model_server, read_request, talking
 
 
 def get(port: int, seconds: float = 5.0) -> Answer:
-    return http.request("GET", "127.0.0.1", port, "/v1", deadline=Deadline.after(seconds))
+    return http.request("GET", ("127.0.0.1", port), "/v1", deadline=Deadline.after(seconds))
 
 
 def failing(port: int, seconds: float = 5.0) -> HttpError:
@@ -66,7 +66,8 @@ def test_an_error_status_is_an_answer_too() -> None:
 def test_a_body_is_posted_as_json_and_the_connection_is_closed_after_it() -> None:
     talk = Replying(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     with talking(talk) as port:
-        http.request("POST", "127.0.0.1", port, "/p", deadline=Deadline.after(5), body=b"{}")
+        headers = {"Content-Type": "application/json"}
+        http.request("POST", ("127.0.0.1", port), "/p", deadline=Deadline.after(5), body=b"{}", headers=headers)
     head = talk.requests[0].lower()
     assert head.startswith(b"post /p http/1.1\r\n")
     assert b"content-type: application/json" in head
@@ -79,7 +80,7 @@ def test_a_port_on_which_nobody_listens_refuses() -> None:
 
 def test_a_host_name_that_does_not_exist_is_refused() -> None:
     with pytest.raises(HttpError) as caught:
-        http.request("GET", "host.invalid", 1, "/", deadline=Deadline.after(5))
+        http.request("GET", ("host.invalid", 1), "/", deadline=Deadline.after(5))
     assert caught.value.kind == "refused"
 
 

@@ -41,7 +41,7 @@ def test_a_line_is_a_request_body(tmp_path: Path) -> None:
 
 def test_a_line_may_wrap_a_body_with_what_is_expected_and_how_nearly(tmp_path: Path) -> None:
     (found,) = load(tmp_path, '{"request": {"x": 1}, "expect": {"y": 2.5}, "rtol": 0.1, "atol": 0}')
-    assert found[:1] + found[2:] == ({"x": 1}, {"y": 2.5}, 0.1, 0.0)
+    assert (found.body, found.expect, found.rtol, found.atol) == ({"x": 1}, {"y": 2.5}, 0.1, 0.0)
 
 
 def test_tolerances_have_defaults(tmp_path: Path) -> None:

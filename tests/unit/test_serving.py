@@ -218,12 +218,14 @@ class Described(TensorFlowServingClient):
         super().__init__("127.0.0.1:1", "m")
         self.tensors = list(tensors)
 
-    def inputs(self) -> list[Tensor]:
+    def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
+        del model_name, signature
         return self.tensors
 
 
 class DescribedTriton(TritonClient):
-    def inputs(self) -> list[Tensor]:
+    def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
+        del model_name, signature
         return [Tensor("x", "FP32", (-1, 2)), Tensor("s", "BYTES", (1,))]
 
 
