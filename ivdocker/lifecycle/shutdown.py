@@ -1,8 +1,10 @@
 """L4. SIGTERM, SIGINT and SIGHUP stop every runner that is alive, then go on to the handler that was there.
 
-A handler runs between any two bytecodes of the main thread, perhaps while that holds a lock that stopping needs. So
-ours only writes a byte to a pipe; a thread reads it and stops the runners; when all are stopped it sends the signal
-to the main thread once more, and now the handler puts the former handlers back and calls the former one.
+A handler runs between two bytecodes of the main thread: perhaps while that holds a lock that stopping needs, perhaps
+much too late, as the thread is in a library's call or was just about to sleep when the signal came. So the signal
+itself writes a byte to a pipe (the interpreter's wakeup descriptor); a thread reads it and stops the runners; when all
+are stopped it nudges the main thread with the same signal until our handler has put the former ones back and calls the
+former one.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Protocol
 
-from ivdocker import clock
 from ivdocker.errors import GracefulShutdown
 
 log = logging.getLogger("ivdocker")
@@ -26,8 +27,11 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PARK_S = 60.0
 """Seconds that a thread waits for a shutdown under way: far more than stopping may take."""
 
+_NUDGE_S = 0.05
+"""Seconds between two nudges: one that comes just before the main thread goes to sleep does not wake it."""
 
-_TICK_S = 0.05
+_BY_HAND = 0x80
+"""Marks the bytes that our handler wrote, and not the interpreter."""
 
 
 class Stoppable(Protocol):
@@ -52,6 +56,7 @@ class ShutdownGuard:
         self._write_fd = -1
         self._pid = 0
         self._signum = 0
+        self._nudging = threading.Lock()
         self._requested = threading.Event()
         self._finished = threading.Event()
         self._handed_on = threading.Event()
@@ -94,10 +99,7 @@ class ShutdownGuard:
             signum = self._signum
             # In the main thread the former handler comes next, and what that raises is the way out.
             over = self._handed_on if _in_main_thread() else self._finished
-            limit = clock.Deadline.after(_PARK_S)
-            # In short ticks: a signal that arrives just before a wait does not end it, and its handler has to run.
-            while not over.wait(_TICK_S) and not limit.expired:
-                pass
+            over.wait(_PARK_S)
             raise GracefulShutdown(f"{signal.Signals(signum).name} asked for an end; everything was stopped")
 
     def _install(self) -> None:
@@ -108,6 +110,7 @@ class ShutdownGuard:
             return
         self.hurry, self._requested, self._finished, self._handed_on = (threading.Event() for _ in range(4))
         read_fd, self._write_fd = os.pipe()
+        os.set_blocking(self._write_fd, False)
         self._pid = os.getpid()
         self._thread = threading.Thread(target=self._serve, args=(read_fd,), name="ivdocker-signals", daemon=True)
         self._thread.start()
@@ -115,6 +118,20 @@ class ShutdownGuard:
             # An ignored signal (nohup) and a handler that is not Python's stay as they are.
             if signal.getsignal(signum) not in (signal.SIG_IGN, None):
                 self._previous[signum] = signal.signal(signum, self._on_signal)
+        self._claim_wakeups()
+
+    def _claim_wakeups(self) -> bool:
+        """Have the interpreter write signals to our pipe, unless an event loop has them; whether it did already."""
+        former = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
+        if former not in (-1, self._write_fd):
+            signal.set_wakeup_fd(former)
+        return former == self._write_fd
+
+    def forget_pipe(self) -> None:
+        """In a forked child: its signals are its own."""
+        former = signal.set_wakeup_fd(-1)
+        if former not in (-1, self._write_fd):
+            signal.set_wakeup_fd(former)
 
     def _uninstall(self) -> None:
         for signum, previous in self._previous.items():
@@ -122,7 +139,9 @@ class ShutdownGuard:
             if signal.getsignal(signum) == self._on_signal:
                 signal.signal(signum, previous)
         self._previous = {}
+        self.forget_pipe()
         os.close(self._write_fd)
+        self._write_fd = -1
         if self._thread:
             self._thread.join()
         self._thread = None
@@ -134,19 +153,31 @@ class ShutdownGuard:
         if os.getpid() != self._pid:
             _call(self._previous.get(signum), signum, frame)
         elif self._finished.is_set():
-            signum, previous, handed_on = self._signum, dict(self._previous), self._handed_on
+            self._hand_on(frame)
+        elif not (signal.getsignal(signum) == self._on_signal and self._claim_wakeups()):
+            os.write(self._write_fd, bytes([signum | _BY_HAND]))
+
+    def _hand_on(self, frame: FrameType | None) -> None:
+        handed_on = self._handed_on
+        if handed_on.is_set():
+            return
+        handed_on.set()
+        signum, previous = self._signum, dict(self._previous)
+        # Not between the look and the nudge of the other thread: that would be the former handler's.
+        with self._nudging:
             self._uninstall()
-            handed_on.set()
-            _call(previous.get(signum), signum, frame)
-        else:
-            os.write(self._write_fd, bytes([signum]))
+        _call(previous.get(signum), signum, frame)
 
     def _serve(self, read_fd: int) -> None:
         while signums := os.read(read_fd, 1):
+            signum = signums[0] & ~_BY_HAND
+            if signums[0] == signum and signal.getsignal(signum) != self._on_signal:
+                # Somebody else's signal, or somebody else's handler for it.
+                continue
             if self._requested.is_set():
                 self.hurry.set()
                 continue
-            self._signum = signums[0]
+            self._signum = signum
             self._requested.set()
             threading.Thread(target=self._stop_all, name="ivdocker-stop", daemon=True).start()
         os.close(read_fd)
@@ -161,13 +192,24 @@ class ShutdownGuard:
         for thread in threads:
             thread.join()
         self._finished.set()
+        self._nudge(self._signum, self._handed_on)
+
+    def _nudge(self, signum: int, handed_on: threading.Event) -> None:
         main_thread = threading.main_thread().ident
-        if main_thread is not None:
-            signal.pthread_kill(main_thread, self._signum)
+        assert main_thread is not None
+        is_ours = True
+        while is_ours:
+            with self._nudging:
+                if handed_on.is_set():
+                    return
+                signal.pthread_kill(main_thread, signum)
+            is_ours = not handed_on.wait(_NUDGE_S) and signal.getsignal(signum) == self._on_signal
 
 
 guard = ShutdownGuard()
 """The one of this process: signals are the process's too."""
+
+os.register_at_fork(after_in_child=guard.forget_pipe)
 
 
 def _call(

@@ -58,6 +58,30 @@ time.sleep(60)
 """
 )
 
+DEAF_MAIN_THREAD = (
+    PROGRAM
+    + """
+import signal
+run()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print("deaf", flush=True)
+time.sleep(60)
+"""
+)
+
+IN_AN_EVENT_LOOP = (
+    PROGRAM
+    + """
+import asyncio, signal
+
+async def main():
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, print, "the loop's own")
+    run()
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+)
+
 OFF_MAIN_THREAD = (
     PROGRAM
     + """
@@ -239,6 +263,32 @@ def test_an_ignored_signal_stays_ignored(engine: Engine, model: ModelFactory) ->
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert process.returncode == -signal.SIGTERM
+
+
+def test_a_main_thread_that_does_not_come_back_keeps_no_server_alive(engine: Engine, model: ModelFactory) -> None:
+    """Python runs handlers between two bytecodes of the main thread, and it may be in a library's call, or just about
+    to sleep, when the signal comes. Here the signal is another thread's, and the main one sleeps on."""
+    with python(DEAF_MAIN_THREAD, engine.image, model()) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == ["running\n", "deaf\n"]
+        process.send_signal(signal.SIGTERM)
+        try:
+            wait_until(lambda: not engine.containers(), seconds=30)
+            assert process.poll() is None
+        finally:
+            process.kill()
+
+
+def test_an_event_loop_keeps_its_signals(engine: Engine, model: ModelFactory) -> None:
+    """Its descriptor for wake-ups is the only one that the interpreter has."""
+    with python(IN_AN_EVENT_LOOP, engine.image, model()) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "running\n"
+        process.send_signal(signal.SIGUSR1)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGTERM
+    assert engine.containers() == []
 
 
 def test_off_the_main_thread_it_says_so_once_and_goes_on(engine: Engine, model: ModelFactory) -> None:

@@ -121,6 +121,7 @@ def test_several_servers_at_a_time_are_all_removed(
     run.wait_for("running  ")
     run.signal(signum)
     assert run.exit_code() == exit_code
+    assert len(engine.calls("run")) <= 2, "the third one was started after the signal"
     run.check_nothing_is_left()
 
 
