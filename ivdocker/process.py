@@ -12,7 +12,6 @@ import errno
 import logging
 import os
 import select
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -93,10 +92,11 @@ class Child:
         on a terminal only; or two descriptors that the program writes to by itself.
         Raises ProgramNotFound, ProgramNotStarted.
         """
-        program = shutil.which(argv[0])
-        if program is None:
-            raise ProgramNotFound(argv[0])
-        _check_can_start(program, [*argv, *(env or {}).values()])
+        try:
+            command = sh.Command(argv[0])
+        except sh.CommandNotFound:
+            raise ProgramNotFound(argv[0]) from None
+        _check_can_start(str(command), [*argv, *(env or {}).values()])
         streams, (out_fd, err_fd), to_close = _open_output(output)
         devnull = os.open(os.devnull, os.O_RDONLY)
         options: dict[str, Any] = {
@@ -113,7 +113,7 @@ class Child:
             "_env": None if env is None else {**os.environ, **env},
         }
         try:
-            return cls(sh.Command(program)(*argv[1:], **options), streams)
+            return cls(command(*argv[1:], **options), streams)
         except BaseException as error:
             _close_all(streams)
             if isinstance(error, sh.ForkException):

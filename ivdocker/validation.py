@@ -6,7 +6,6 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -163,6 +162,8 @@ def run(job: Job) -> Report:
 def _run_all(job: Job, engine: _EngineQuestion) -> list[RunReport]:
     if job.jobs == 1 or len(job.binaries) == 1:
         return [_run_one(job, binary, engine) for binary in job.binaries]
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(job.jobs, thread_name_prefix="ivdocker") as pool:
         runs = [pool.submit(_run_one, job, binary, engine) for binary in job.binaries]
         # In short ticks: signal handlers run in this thread, and not while it waits for a lock.

@@ -81,14 +81,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _write_results(arguments: argparse.Namespace, report: Report) -> None:
-    from ivdocker.report.as_json import as_json
-    from ivdocker.report.blessing import write_blessing
+    paths = [arguments.json, arguments.evidence and os.path.join(arguments.evidence, "report.json")]
+    for path in filter(None, paths):
+        from ivdocker.report.as_json import as_json
 
-    if arguments.json:
-        _write(arguments.json, as_json(report))
-    if arguments.evidence:
-        _write(os.path.join(arguments.evidence, "report.json"), as_json(report))
+        _write(path, as_json(report))
     if arguments.blessing:
+        from ivdocker.report.blessing import write_blessing
+
         write_blessing(arguments.blessing, report.verdict)
 
 

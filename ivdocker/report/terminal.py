@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import threading
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ivdocker import clock
 from ivdocker.errors import Failure
-from ivdocker.query.send import Outcome
 from ivdocker.report.verdict import Report, RunReport
+
+if TYPE_CHECKING:
+    from ivdocker.query.send import Outcome
 
 _PULL_LINE_S = 5.0
 _TAIL_LINES = 5

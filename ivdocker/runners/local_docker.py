@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ivdocker import clock, process
+from ivdocker import clock, http, process
 from ivdocker.diagnosis import explain
 from ivdocker.engine.argv import ContainerSpec
 from ivdocker.engine.client import CALL_TIMEOUT_S, Engine, EngineError
@@ -49,7 +49,7 @@ _POLL_S = 0.02
 _FATAL_LINE_GRACE_S = 0.5
 """Seconds that a server gets to end by itself after a fatal line: its exit code belongs to the evidence."""
 _AFTER_YOU_S = 0.02
-"""Seconds by which the sweep lets docker run start first: two forks at once take twice as long each."""
+"""Seconds by which the rest lets docker run start first: two forks at once take twice as long each."""
 _NOTHING_MADE = ("engine-missing", "engine-unreachable", "engine-permission", "image-not-found")
 _REMOVE_MARGIN_S = 10.0
 """Seconds beyond the grace period in which Stop() goes on trying to remove the container."""
@@ -89,7 +89,7 @@ class LocalDockerRunner(BaseModelServerRunner):
         self._may_appear = False
         self._watch: ContainerWatch | None = None
         self._watch_lock = threading.Lock()
-        self._sweep = threading.Thread(target=self._sweep_orphans, name="ivdocker-sweep", daemon=True)
+        self._meanwhile = threading.Thread(target=self._while_it_starts, name="ivdocker-meanwhile", daemon=True)
         self._endpoint: Endpoint | None = None
         self._state: ContainerState | None = None
         self._is_guarded = False
@@ -238,8 +238,8 @@ class LocalDockerRunner(BaseModelServerRunner):
             self._evidence.container_made(self._engine, spec.name)
 
     def _run_once(self, spec: ContainerSpec) -> None:
-        if self._sweep.ident is None:
-            self._sweep.start()
+        if self._meanwhile.ident is None:
+            self._meanwhile.start()
         self._may_exist = self._may_appear = True
         try:
             warning = self._engine.run(spec)
@@ -253,8 +253,9 @@ class LocalDockerRunner(BaseModelServerRunner):
             # That the image is for another platform, for instance, and will be slow if it runs at all.
             log.warning("docker run: %s", " ".join(warning.split()))
 
-    def _sweep_orphans(self) -> None:
+    def _while_it_starts(self) -> None:
         clock.sleep(_AFTER_YOU_S)
+        http.prepare()
         orphans.sweep(self._engine)
 
     def _pull(self, image: str) -> None:
@@ -360,8 +361,8 @@ class LocalDockerRunner(BaseModelServerRunner):
             self._watch.close()
         if self._evidence:
             self._evidence.close()
-        if self._sweep.ident is not None:
-            self._sweep.join(deadline.remaining)
+        if self._meanwhile.ident is not None:
+            self._meanwhile.join(deadline.remaining)
 
 
 def _evidence(folder: Path | None) -> Evidence | None:
