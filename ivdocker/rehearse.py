@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from ivdocker.attempts import Job
 from ivdocker.lifecycle.ownership import new_name
 from ivdocker.runners.local_docker import LocalDockerRunner, engine_for
-from ivdocker.validation import Job
 
 
 def commands(job: Job) -> Iterator[str]:

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from ivdocker import clock
+from ivdocker.attempts import LOAD_TIMEOUT_S, Job
 from ivdocker.errors import UsageError
 from ivdocker.query.synthesize import example_request
 from ivdocker.runners.local_docker import LocalDockerRunner
 from ivdocker.serving.client import REQUEST_TIMEOUT_S, BaseModelServerClient, Endpoint
-from ivdocker.validation import LOAD_TIMEOUT_S, Job, plan
+from ivdocker.validation import plan
 
 
 class Server:
