@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -19,6 +20,7 @@ from ivdocker.report.verdict import RequestFigures, RunReport
 from ivdocker.runners.local_docker import LocalDockerRunner
 from ivdocker.runners.options import RunOptions
 from ivdocker.serving.base import ServingBinary
+from ivdocker.serving.client import BaseModelServerClient
 from ivdocker.spec import ServingSpec
 
 if TYPE_CHECKING:
@@ -71,6 +73,14 @@ class Silent:
     def failed_attempt(self, image: str, attempt: int, failure: Failure) -> None: ...
 
 
+class Keeper(Protocol):
+    """Keeps the outcomes of one attempt."""
+
+    def restart(self) -> None: ...
+
+    def add(self, outcome: Outcome) -> None: ...
+
+
 class Job(NamedTuple):
     """What to validate, wholly worked out: nothing in it is looked up again."""
 
@@ -78,7 +88,18 @@ class Job(NamedTuple):
     binaries: Sequence[ServingBinary]
     spec: ServingSpec = ServingSpec()
     options: RunOptions = RunOptions()
-    requests: Sequence[Request] = ()
+    requests: Iterable[Request] = ()
+    synthesize: int = 0
+    """How many requests are made up for the model's inputs."""
+    seed: int = 0
+    deterministic: bool = False
+    """Whether each request is sent twice and must be answered the same."""
+    record: str | os.PathLike[str] | None = None
+    """The requests file that a good run's answers are written to."""
+    against: ServingBinary | None = None
+    """The image that is run first: its answers are what is expected of the others."""
+    keepers: Sequence[Keeper] = ()
+    """What keeps the outcomes of the last attempt."""
     timeout_s: float = LOAD_TIMEOUT_S
     jobs: int = 1
     tries: int = 1
@@ -154,12 +175,15 @@ def _attempt(job: Job, binary: ServingBinary, runner: LocalDockerRunner, stages:
     with stages.timed("load") as stage:
         client.WaitUntilModelLoaded(deadline)
         stage.text = f"model {binary.model_name} is ready"
-    if not job.requests:
+    if not asks(job):
         return
     from ivdocker.query.send import send_all
 
+    for keeper in job.keepers:
+        keeper.restart()
     with stages.timed("query") as stage:
-        tally = send_all(client, job.requests, lambda outcome: _tell(job, binary, runner, outcome))
+        requests = _requests(job, binary, client)
+        tally = send_all(client, requests, lambda outcome: _tell(job, binary, runner, outcome), job.deterministic)
         report.requests = _figures(tally)
         good = tally.sent - tally.failed - tally.mismatched
         stage.text = f"{good} of {tally.sent} requests answered as they should be"
@@ -167,10 +191,25 @@ def _attempt(job: Job, binary: ServingBinary, runner: LocalDockerRunner, stages:
         raise InfraValidationError(failure=tally.first_failure)
 
 
+def asks(job: Job) -> bool:
+    """Whether there is anything to send."""
+    return bool(job.requests) or job.synthesize > 0
+
+
+def _requests(job: Job, binary: ServingBinary, client: BaseModelServerClient) -> Iterator[Request]:
+    yield from job.requests
+    if job.synthesize:
+        from ivdocker.query.synthesize import synthesize
+
+        yield from synthesize(client, binary, job.model, job.synthesize, job.seed)
+
+
 def _tell(job: Job, binary: ServingBinary, runner: LocalDockerRunner, outcome: Outcome) -> None:
     job.observer.outcome(binary.image, outcome)
     if runner.evidence:
         runner.evidence.outcome(outcome.as_dict())
+    for keeper in job.keepers:
+        keeper.add(outcome)
 
 
 class _Stage:

@@ -31,6 +31,7 @@ EnvironmentCode = Literal[
     "gpu-unavailable",
     "disk-full",
     "engine-error",
+    "no-request",
 ]
 """Failure codes that say nothing about the model: the verdict is ``no_verdict``, the exit code 3."""
 

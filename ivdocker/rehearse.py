@@ -13,7 +13,7 @@ from ivdocker.runners.local_docker import LocalDockerRunner, engine_for
 def commands(job: Job) -> Iterator[str]:
     """For each image: run, ask for readiness, send the requests, stop, remove. Raises UsageError."""
     engine = engine_for(job.spec.local_docker, job.options.engine)
-    for binary in job.binaries:
+    for binary in [*filter(None, [job.against]), *job.binaries]:
         name = new_name()
         spec = LocalDockerRunner(job.model.location, binary, job.spec, job.options).plan(name)
         docker = shlex.join(engine.command([]))
@@ -22,6 +22,8 @@ def commands(job: Job) -> Iterator[str]:
         client = binary.MakeClient("127.0.0.1:0")
         address = f"http://$({docker} port {name} {binary.ports['http']}/tcp)"
         yield f"curl {address}{shlex.quote(client.ready_path())}"
+        if job.synthesize:
+            yield f"# {job.synthesize} requests made up for the inputs that the server tells, with the seed {job.seed}"
         for request in job.requests:
             message = request.message
             path = client.predict_path(message.model_name, message.version)

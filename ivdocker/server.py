@@ -10,7 +10,6 @@ from typing import Any
 from ivdocker import clock
 from ivdocker.attempts import LOAD_TIMEOUT_S, Job
 from ivdocker.errors import UsageError
-from ivdocker.query.synthesize import example_request
 from ivdocker.runners.local_docker import LocalDockerRunner
 from ivdocker.serving.client import REQUEST_TIMEOUT_S, BaseModelServerClient, Endpoint
 from ivdocker.validation import plan
@@ -20,6 +19,7 @@ class Server:
     """A model server that runs and whose model is ready."""
 
     def __init__(self, job: Job, runner: LocalDockerRunner, client: BaseModelServerClient) -> None:
+        self._job = job
         self._runner = runner
         self._client = client
         self.model_name = job.binaries[0].model_name
@@ -42,8 +42,12 @@ class Server:
         self._runner.check()
 
     def curl(self) -> str:
-        """A command line that asks the model: with zeros, or where its inputs are not known, with an empty request."""
-        return self._client.curl(example_request(self._client) or {})
+        """A command line that asks the model: with values made up for its inputs, where they are not known with an
+        empty request. Raises JobAborted and the like when the server has ended."""
+        from ivdocker.query.synthesize import example
+
+        found = example(self._client, self._job.binaries[0], self._job.model)
+        return self._client.curl(found.message if found else {})
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ivdocker import clock
-from ivdocker.attempts import LOAD_TIMEOUT_S, EngineQuestion, Job, run_one
+from ivdocker.attempts import LOAD_TIMEOUT_S, EngineQuestion, Job, asks, run_one
 from ivdocker.errors import UsageError
 from ivdocker.lifecycle.shutdown import guard
 from ivdocker.model_path import ModelPath, locate
@@ -62,13 +62,26 @@ def validate(
 
     ``model``: a folder or a URI. ``requests``: a JSON Lines file of requests to send once it is loaded. ``timeout_s``:
     seconds that loading may take. ``jobs``: images validated at the same time. ``tries``: how often what may change
-    (the environment, a server that ended without a known cause) is tried. ``what``: ``server``, ``model_name``,
-    ``spec`` and ``options`` as in :func:`plan`. Raises UsageError when that cannot be asked, GracefulShutdown when a
-    signal came; all else is in the report.
+    (the environment, a server that ended without a known cause) is tried.
+
+    ``what``: ``server``, ``model_name``, ``spec`` and ``options`` as in :func:`plan`; ``synthesize`` (how many requests
+    to make up for the model's inputs, 0), ``seed`` (of their values, 0), ``deterministic`` (send each request twice and
+    want equal answers), ``record`` (the requests file to write a good run's answers to), ``against`` (the image whose
+    answers the others must give). Raises UsageError when that cannot be asked, GracefulShutdown when a signal came; all
+    else is in the report.
     """
+    asked = {key: what.pop(key) for key in ("synthesize", "seed", "deterministic", "record") if key in what}
+    reference = what.pop("against", None)
     job = plan(model, images=images, **what)
+    if reference:
+        job = with_reference(job, reference, what.get("server", "auto"), what.get("model_name"))
     loaded = load_requests(requests)
-    return run(job._replace(requests=loaded, timeout_s=timeout_s, jobs=jobs, tries=tries))
+    return run(job._replace(requests=loaded, timeout_s=timeout_s, jobs=jobs, tries=tries, **asked))
+
+
+def with_reference(job: Job, image: str, server: str = "auto", model_name: str | None = None) -> Job:
+    """The job, with the answers of ``image`` as what is expected of the others. Raises UsageError."""
+    return job._replace(against=_binary(image, job.model, server, model_name or job.spec.model_name))
 
 
 def load_requests(path: str | os.PathLike[str] | None) -> Sequence[Request]:
@@ -86,6 +99,12 @@ def run(job: Job) -> Report:
         raise UsageError(f"the timeout must be more than 0 seconds, not {job.timeout_s:g}")
     if job.jobs < 1 or job.tries < 1:
         raise UsageError(f"jobs and tries must be at least 1, not {min(job.jobs, job.tries)}")
+    if job.synthesize < 0:
+        raise UsageError(f"synthesize must be at least 0, not {job.synthesize}")
+    wanted = {"record": job.record, "against": job.against, "deterministic": job.deterministic}
+    for name, value in wanted.items():
+        if value and not asks(job):
+            raise UsageError(f"--{name} without requests to send: give --requests FILE or --synthesize")
     watch = clock.Stopwatch()
     engine = EngineQuestion(engine_for(job.spec.local_docker, job.options.engine))
     with guard.held():
@@ -94,12 +113,41 @@ def run(job: Job) -> Report:
 
 
 def _run_all(job: Job, engine: EngineQuestion) -> list[RunReport]:
+    if job.record is None:
+        return _run_compared(job, engine)
+    from ivdocker.query.recorded import Recording
+
+    with Recording(job.record) as recording:
+        runs = _run_compared(job._replace(keepers=[recording]), engine)
+        if all(run.failure is None for run in runs):
+            recording.keep()
+        return runs
+
+
+def _run_compared(job: Job, engine: EngineQuestion) -> list[RunReport]:
+    if job.against is None:
+        return _run_each(job, engine)
+    from ivdocker.query.recorded import Answers
+
+    with Answers(job.against.image) as answers:
+        reference = run_one(job._replace(keepers=[*job.keepers, answers]), job.against, engine)
+        if reference.failure:
+            text = f"{reference.failure.message} (the image of --against; without its answers no other was run)"
+            reference.failure = reference.failure._replace(message=text)
+            return [reference]
+        rest = job._replace(requests=answers, synthesize=0, keepers=())
+        return [reference, *_run_each(rest, engine)]
+
+
+def _run_each(job: Job, engine: EngineQuestion) -> list[RunReport]:
+    """Only the first run is kept: one answer to a request is enough."""
+    jobs = [job, *[job._replace(keepers=())] * (len(job.binaries) - 1)]
     if job.jobs == 1 or len(job.binaries) == 1:
-        return [run_one(job, binary, engine) for binary in job.binaries]
+        return [run_one(each, binary, engine) for each, binary in zip(jobs, job.binaries, strict=True)]
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(job.jobs, thread_name_prefix="ivdocker") as pool:
-        runs = [pool.submit(run_one, job, binary, engine) for binary in job.binaries]
+        runs = [pool.submit(run_one, each, binary, engine) for each, binary in zip(jobs, job.binaries, strict=True)]
         # In short ticks: signal handlers run in this thread, and not while it waits for a lock.
         while not all(run.done() for run in runs):
             clock.sleep(_TICK_S)

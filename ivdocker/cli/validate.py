@@ -19,6 +19,7 @@ from ivdocker.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ivdocker.attempts import Job
     from ivdocker.report.verdict import Report
 
 DESCRIPTION = (
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", action="append", default=[], metavar="IMAGE", help="a server image; may be repeated")
     parser.add_argument("--spec", metavar="FILE", help="a TFX ServingSpec as JSON, instead of --image")
     parser.add_argument("--requests", metavar="FILE", help="requests to send, JSON Lines")
+    _add_answer_arguments(parser)
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="images validated at the same time (default 1)"
     )
@@ -46,6 +48,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="print the commands and do nothing")
     add_container_arguments(parser)
     add_verbosity_arguments(parser)
+
+
+def _add_answer_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--synthesize",
+        nargs="?",
+        type=_count,
+        const=3,
+        default=0,
+        metavar="N",
+        help="send N requests made up for the model's inputs (default 3)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of what is made up (default 0)")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="send each request twice; the answers must be equal"
+    )
+    parser.add_argument("--record", metavar="FILE", help="write requests and answers, when all is well, as JSON Lines")
+    parser.add_argument("--against", metavar="IMAGE", help="run this image first; the others must answer as it does")
+
+
+def _count(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        why = f"{text!r} is no number; put MODEL before it, or write --synthesize=3"
+        raise argparse.ArgumentTypeError(why) from None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -64,20 +92,36 @@ def run(arguments: argparse.Namespace) -> int:
             keep=arguments.keep, evidence=Path(arguments.evidence) if arguments.evidence else None
         ),
     )
-    loaded = validation.load_requests(arguments.requests)
+    job = _with_questions(job, arguments)
     job = job._replace(names_engine=bool(arguments.json or arguments.evidence))
-    job = job._replace(requests=loaded, timeout_s=arguments.timeout, jobs=arguments.jobs, tries=arguments.tries)
+    job = job._replace(timeout_s=arguments.timeout, jobs=arguments.jobs, tries=arguments.tries)
     if arguments.dry_run:
         from ivdocker.rehearse import commands
 
         print("\n".join(commands(job)))
         return 0
     level = 2 if arguments.verbose else 0 if arguments.quiet else 1
-    terminal = Terminal(sys.stderr, level, len(job.binaries))
+    terminal = Terminal(sys.stderr, level, len(job.binaries) + (job.against is not None))
     report = validation.run(job._replace(observer=terminal))
     terminal.verdict(report)
+    if arguments.record:
+        terminal.recorded(report, arguments.record)
     _write_results(arguments, report)
     return report.exit_code
+
+
+def _with_questions(job: Job, arguments: argparse.Namespace) -> Job:
+    from ivdocker import validation
+
+    if arguments.against:
+        job = validation.with_reference(job, arguments.against, arguments.server, arguments.model_name)
+    return job._replace(
+        requests=validation.load_requests(arguments.requests),
+        synthesize=arguments.synthesize,
+        seed=arguments.seed,
+        deterministic=arguments.deterministic,
+        record=arguments.record,
+    )
 
 
 def _write_results(arguments: argparse.Namespace, report: Report) -> None:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ivdocker.errors import UsageError
 from ivdocker.serving.client import Message
@@ -25,6 +25,8 @@ class Request(NamedTuple):
     ``expect`` is None when any answer will do. A number matches within ``atol + rtol * |expected|``.
     ``values``: where there is no body yet, nested lists by input name; the client makes the body of them. The rest is
     as in a :class:`~ivdocker.serving.client.Message`.
+    ``origin``: who made it, or else its ``expect``. ``leading``: by output name, the leading dimension that the answer
+    must have.
     """
 
     body: Any
@@ -38,6 +40,8 @@ class Request(NamedTuple):
     model_name: str | None = None
     version: str | None = None
     signature: str | None = None
+    origin: Literal["written", "synthesized", "reference"] = "written"
+    leading: Mapping[str, int] = MappingProxyType({})
 
     @property
     def message(self) -> Message:

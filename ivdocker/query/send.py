@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ivdocker import http
 from ivdocker.errors import Failure, FailureCode, InfraValidationError
+from ivdocker.query import checks
 from ivdocker.query.compare import first_difference
 from ivdocker.query.requests import Request
 from ivdocker.serving.client import BaseModelServerClient, error_text
@@ -17,6 +18,12 @@ _HINTS: dict[str, str] = {
     "request-timeout": "see in the server's log what it was doing; try the request with ivdocker serve",
     "response-mismatch": "if the answer is right, correct 'expect'; if it is near enough, give the line rtol or atol",
 }
+_SYNTHESIZED_HINT = "the request was made up: if the model wants particular values, give it such with --requests FILE"
+_CONTENT_HINT = "if the model may answer so, say so with 'expect' in a line of a requests file"
+_REFERENCE_HINT = (
+    "see both answers with -v or --evidence; if they are near enough, give rtol or atol with --requests FILE"
+)
+_DETERMINISTIC_HINT = "if the answers may differ, do without --deterministic; see the model's seeds and dropout"
 
 
 class Outcome(NamedTuple):
@@ -66,17 +73,29 @@ class Tally:
 
 
 def send_all(
-    client: BaseModelServerClient, requests: Iterable[Request], on_outcome: Callable[[Outcome], None]
+    client: BaseModelServerClient,
+    requests: Iterable[Request],
+    on_outcome: Callable[[Outcome], None],
+    deterministic: bool = False,
 ) -> Tally:
     """Send the requests one after another; a failed one does not keep the rest from being sent.
 
-    Raises what the endpoint's check raises: a server that is gone is the verdict.
+    ``deterministic``: each is sent twice, and counted once; the answers must be equal. When no request can be made,
+    that is the failure, unless one that was sent has failed before. Raises what the endpoint's check raises: a server
+    that is gone is the verdict.
     """
     tally = Tally()
-    for request in requests:
-        outcome = _send(client, request)
-        tally.add(outcome)
-        on_outcome(outcome)
+    try:
+        for request in requests:
+            outcome = _send(client, request)
+            if deterministic and outcome.failure is None:
+                outcome = _send_again(client, outcome)
+            tally.add(outcome)
+            on_outcome(outcome)
+    except InfraValidationError as error:
+        if error.failure is None or error.failure.code != "no-request":
+            raise
+        tally.first_failure = tally.first_failure or error.failure
     return tally
 
 
@@ -91,25 +110,67 @@ def _send(client: BaseModelServerClient, request: Request) -> Outcome:
     if not 200 <= answer.status < 300:
         text = f"HTTP {answer.status}: {error_text(answer)}"
         return Outcome(request, None, milliseconds, _failure(request, "request-failed", text))
-    return _judged(request, answer, milliseconds)
-
-
-def _judged(request: Request, answer: http.Answer, milliseconds: float) -> Outcome:
     try:
         record = answer.json()
-    except (ValueError, RecursionError):
-        text = f"the answer is no JSON: {answer.text[:200]!r}"
-        return Outcome(request, None, milliseconds, _failure(request, "request-failed", text))
-    if request.expect is None and isinstance(record, dict) and "error" in record:
-        text = f"HTTP {answer.status} with an error in it: {error_text(answer)}"
-        return Outcome(request, record, milliseconds, _failure(request, "request-failed", text))
+    except ValueError as error:
+        return Outcome(request, None, milliseconds, _failure(request, "request-failed", _no_json(answer, error)))
+    return Outcome(request, record, milliseconds, _judged(request, record, answer.status))
+
+
+def _send_again(client: BaseModelServerClient, first: Outcome) -> Outcome:
+    request = first.request
+    second = _send(client, request)
+    if second.failure:
+        failure = second.failure._replace(message=f"{second.failure.message} (sent a second time; the first was right)")
+        return first._replace(answer=second.answer, failure=failure)
+    # Either way round: a further key is a difference too.
+    difference = _difference(first.answer, second.answer) or _difference(second.answer, first.answer)
+    if difference is None:
+        return first
+    text = f"sent twice, it was answered differently {difference}"
+    failure = _failure(request, "response-mismatch", text)._replace(hint=_DETERMINISTIC_HINT)
+    return first._replace(failure=failure)
+
+
+def _judged(request: Request, record: Any, status: int) -> Failure | None:
+    error = checks.error_in(request, record)
+    if error:
+        return _failure(request, "request-failed", f"HTTP {status} with an error in it: {error}")
     if request.expect is not None:
-        difference = first_difference(request.expect, record, request.rtol, request.atol)
+        difference = _difference(request.expect, record, request.rtol, request.atol)
         if difference:
-            failure = _failure(request, "response-mismatch", f"wrong answer {difference}")
-            return Outcome(request, record, milliseconds, failure)
-    return Outcome(request, record, milliseconds)
+            return _failure(request, "response-mismatch", f"wrong answer {difference}")
+    wrong = checks.wrong_content(request, record)
+    if wrong:
+        return _failure(request, "response-mismatch", f"wrong answer {wrong}")._replace(hint=_CONTENT_HINT)
+    return None
+
+
+def _difference(expected: Any, found: Any, rtol: float = 0, atol: float = 0) -> str | None:
+    try:
+        difference = first_difference(expected, found, rtol, atol)
+    except RecursionError:
+        return "at $: nested too deeply to be compared"
+    return str(difference) if difference else None
+
+
+def _no_json(answer: http.Answer, error: ValueError) -> str:
+    if not answer.body.strip():
+        return f"HTTP {answer.status} with an empty answer"
+    kind = f" ({answer.content_type})" if answer.content_type else ""
+    why = f", not even UTF-8: {error.reason}" if isinstance(error, UnicodeDecodeError) else ""
+    return f"HTTP {answer.status}, and the answer is no JSON{kind}{why}: {_cut(answer.text)!r}"
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 200 else f"{line[:200]} ..."
 
 
 def _failure(request: Request, code: FailureCode, text: str) -> Failure:
-    return Failure(code, f"{request.where}: {text}", _HINTS[code])
+    hint = _HINTS[code]
+    if (request.origin, code) == ("synthesized", "request-failed"):
+        hint = _SYNTHESIZED_HINT
+    elif (request.origin, code) == ("reference", "response-mismatch"):
+        hint = _REFERENCE_HINT
+    return Failure(code, f"{request.where}: {text}", hint)

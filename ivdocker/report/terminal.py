@@ -73,6 +73,13 @@ class Terminal:
                 for line in _explanation(run):
                     self._line("", f"  {line}")
 
+    def recorded(self, report: Report, path: str) -> None:
+        """What became of ``--record``."""
+        if not report.blessed:
+            self._line("", f"nothing recorded in {path}: not all is well")
+        elif self._level >= 1:
+            self._line("", f"recorded {report.runs[0].requests.sent} requests and answers in {path}")
+
     def _summary(self, report: Report, run: RunReport) -> str:
         word = _WORDS[run.verdict].upper()
         parts = report.model.rstrip("/").split("/")

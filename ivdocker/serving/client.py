@@ -16,6 +16,9 @@ from ivdocker.errors import DeadlineExceeded, Failure, FailureCode, UsageError, 
 PROBE_TIMEOUT_S = 1.0
 """Seconds that one look at the model's state may take."""
 
+METADATA_TIMEOUT_S = 10.0
+"""Seconds that a loaded model's metadata may take."""
+
 POLLING_INTERVAL_S = 0.01
 
 _END_NOTICE_S = 3.0
@@ -133,9 +136,22 @@ class BaseModelServerClient(abc.ABC):
         """The path that takes a request to this model, or to another one of the same server."""
 
     def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        """A model's inputs, from the server's metadata; empty when it does not tell. Raises nothing."""
+        """A model's inputs, from the server's metadata; empty when it does not tell.
+
+        Raises what the endpoint's check raises when the server is gone.
+        """
         del model_name, signature
         return []
+
+    def outputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
+        """A model's outputs, as its inputs."""
+        del model_name, signature
+        return []
+
+    def max_batch_size(self) -> int | None:
+        """The largest leading dimension that the server takes, 0 where the leading dimension is no batch; None when it
+        does not tell."""
+        return None
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
         """A request with these values, nested lists by input name. Raises UsageError where there is no such form."""
@@ -242,8 +258,11 @@ class BaseModelServerClient(abc.ABC):
     def _metadata(self, path: str) -> Any:
         """The JSON of a metadata path, None when there is none."""
         try:
-            return self._http("GET", path, clock.Deadline.after(PROBE_TIMEOUT_S)).json()
-        except (http.HttpError, ValueError):
+            return self._http("GET", path, clock.Deadline.after(METADATA_TIMEOUT_S)).json()
+        except http.HttpError as error:
+            self._check_end(error)
+            return None
+        except ValueError:
             return None
 
     def _http(

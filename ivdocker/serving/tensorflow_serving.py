@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from ivdocker import clock, http
+from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, is_version
 from ivdocker.serving.base import (
     DockerRunParams,
@@ -31,6 +32,10 @@ from ivdocker.serving.client import (
 _BASE_PATH = "/models"
 
 DEFAULT_SIGNATURE = "serving_default"
+
+_TYPES = ("DT_BOOL", "DT_STRING", "DT_FLOAT", "DT_DOUBLE", "DT_INT8", "DT_INT16", "DT_INT32", "DT_INT64",
+          "DT_UINT8", "DT_UINT16", "DT_UINT32", "DT_UINT64")  # fmt: skip
+"""What its REST API takes (``util/json_tensor.cc``): no half, complex, quantized or resource."""
 
 _SIGNATURES = (
     Signature(
@@ -171,22 +176,31 @@ class TensorFlowServingClient(BaseModelServerClient):
 
     def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
         """Of the signature ``serving_default``, where no other is asked for."""
-        record = self._metadata(f"{self._path(model_name)}/metadata")
-        try:
-            inputs = record["metadata"]["signature_def"]["signature_def"][signature or DEFAULT_SIGNATURE]["inputs"]
-            return [_tensor(name, inputs[name]) for name in sorted(inputs)]
-        except (LookupError, TypeError, ValueError, AttributeError):
-            return []
+        return self._tensors("inputs", model_name, signature)
+
+    def outputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
+        return self._tensors("outputs", model_name, signature)
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
         """In column format: row format would need every output to have the same first dimension."""
-        del inputs
+        for tensor in inputs:
+            if tensor.datatype not in _TYPES:
+                taken = f"{tensor.datatype}, the type of the input {tensor.name!r}"
+                raise UsageError(f"TensorFlow Serving's REST API takes no {taken}")
         return {"inputs": dict(values)}
 
     def body_of(self, message: Message) -> Any:
         if message.signature is None or not isinstance(message.body, dict):
             return message.body
         return {"signature_name": message.signature, **message.body}
+
+    def _tensors(self, key: str, model_name: str | None, signature: str | None) -> list[Tensor]:
+        record = self._metadata(f"{self._path(model_name)}/metadata")
+        try:
+            found = record["metadata"]["signature_def"]["signature_def"][signature or DEFAULT_SIGNATURE][key]
+            return [_tensor(name, found[name]) for name in sorted(found)]
+        except (LookupError, TypeError, ValueError, AttributeError):
+            return []
 
     def _path(self, model_name: str | None = None) -> str:
         return f"/v1/models/{quote(model_name or self.model_name, safe='')}"
@@ -204,6 +218,9 @@ def _readiness(versions: list[tuple[str, dict[str, Any]]]) -> Readiness:
 
 
 def _tensor(name: str, info: Mapping[str, Any]) -> Tensor:
+    """Any number of dimensions is taken for a batch of single values."""
+    if (info.get("tensor_shape") or {}).get("unknown_rank"):
+        return Tensor(name, str(info["dtype"]), (-1,))
     dims = (info.get("tensor_shape") or {}).get("dim") or []
     return Tensor(name, str(info["dtype"]), tuple(int(dim["size"]) for dim in dims))
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from ivdocker import clock, http
+from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, is_version
 from ivdocker.serving.base import (
     DockerRunParams,
@@ -204,14 +205,29 @@ class TritonClient(BaseModelServerClient):
 
     def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
         del signature
-        record = self._metadata(self._path(model_name))
-        try:
-            return [Tensor(i["name"], i["datatype"], tuple(int(size) for size in i["shape"])) for i in record["inputs"]]
-        except (LookupError, TypeError, ValueError):
-            return []
+        return self._tensors("inputs", model_name)
+
+    def outputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
+        del signature
+        return self._tensors("outputs", model_name)
+
+    def max_batch_size(self) -> int | None:
+        record = self._metadata(f"{self._path()}/config")
+        size = record.get("max_batch_size") if isinstance(record, dict) else None
+        return size if isinstance(size, int) else None
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
+        for tensor in inputs:
+            if tensor.datatype in ("FP16", "BF16"):
+                raise UsageError(f"Triton takes no {tensor.datatype} in JSON, the type of the input {tensor.name!r}")
         return {"inputs": [_input(tensor, values[tensor.name]) for tensor in inputs]}
+
+    def _tensors(self, key: str, model_name: str | None) -> list[Tensor]:
+        record = self._metadata(self._path(model_name))
+        try:
+            return [Tensor(t["name"], t["datatype"], tuple(int(size) for size in t["shape"])) for t in record[key]]
+        except (LookupError, TypeError, ValueError):
+            return []
 
     def _path(self, model_name: str | None = None) -> str:
         return f"/v2/models/{quote(model_name or self.model_name, safe='')}"

@@ -38,7 +38,7 @@ from ivdocker.report.verdict import Report, RequestFigures, RunReport, Verdict
 ESCAPE = "\x1b"
 DESIGN_ENVIRONMENT = (
     "engine-missing engine-unreachable engine-permission engine-timeout image-not-found registry-denied pull-stalled"
-    " platform-mismatch mount-not-found port-unavailable gpu-unavailable disk-full engine-error"
+    " platform-mismatch mount-not-found port-unavailable gpu-unavailable disk-full engine-error no-request"
 )
 DESIGN_MODEL = (
     "model-not-found container-exited out-of-memory illegal-instruction model-load-failed load-timeout not-listening"

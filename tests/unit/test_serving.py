@@ -8,11 +8,10 @@ import pytest
 
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, locate
-from ivdocker.query.synthesize import example_request
 from ivdocker.serving import registry, triton
-from ivdocker.serving.client import BaseModelServerClient, Endpoint, Tensor
-from ivdocker.serving.tensorflow_serving import TensorFlowServing, TensorFlowServingClient
-from ivdocker.serving.triton import Triton, TritonClient
+from ivdocker.serving.client import Endpoint, Tensor
+from ivdocker.serving.tensorflow_serving import TensorFlowServing
+from ivdocker.serving.triton import Triton
 
 
 def make(root: Path, *files: str) -> Path:
@@ -209,41 +208,3 @@ def test_an_endpoint_is_its_main_address_and_knows_the_others() -> None:
 )  # fmt: skip
 def test_a_tensors_kind_is_told_by_either_protocols_word(datatype: str, kind: str) -> None:
     assert Tensor("x", datatype, ()).kind == kind
-
-
-class Described(TensorFlowServingClient):
-    """A client that was told its model's inputs."""
-
-    def __init__(self, *tensors: Tensor) -> None:
-        super().__init__("127.0.0.1:1", "m")
-        self.tensors = list(tensors)
-
-    def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        del model_name, signature
-        return self.tensors
-
-
-class DescribedTriton(TritonClient):
-    def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        del model_name, signature
-        return [Tensor("x", "FP32", (-1, 2)), Tensor("s", "BYTES", (1,))]
-
-
-def test_an_example_request_has_a_zero_in_every_place() -> None:
-    client: BaseModelServerClient = Described(
-        Tensor("x", "DT_FLOAT", (-1, 2)), Tensor("n", "DT_INT64", ()), Tensor("s", "DT_STRING", (-1,))
-    )
-    assert example_request(client) == {"inputs": {"x": [[0.0, 0.0]], "n": 0, "s": [""]}}
-
-
-def test_an_example_request_for_triton_states_shape_and_type() -> None:
-    assert example_request(DescribedTriton("127.0.0.1:1", "m")) == {
-        "inputs": [
-            {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [[0.0, 0.0]]},
-            {"name": "s", "shape": [1], "datatype": "BYTES", "data": [""]},
-        ]
-    }
-
-
-def test_there_is_no_example_request_where_the_inputs_are_not_known() -> None:
-    assert example_request(Described()) is None
