@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ivdocker import clock
+from ivdocker.budgets import Budgets, exceeded
+from ivdocker.diagnosis import log_errors
 from ivdocker.diagnosis.explain import log_tail
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.parse import EngineVersion
@@ -56,6 +58,8 @@ class Observer(Protocol):
 
     def outcome(self, image: str, outcome: Outcome) -> None: ...
 
+    def measured(self, run: RunReport) -> None: ...
+
     def pull(self, image: str, output: bytes, progress: str) -> None: ...
 
     def failed_attempt(self, image: str, attempt: int, failure: Failure) -> None: ...
@@ -67,6 +71,8 @@ class Silent:
     def stage(self, image: str, stage: str, seconds: float, text: str) -> None: ...
 
     def outcome(self, image: str, outcome: Outcome) -> None: ...
+
+    def measured(self, run: RunReport) -> None: ...
 
     def pull(self, image: str, output: bytes, progress: str) -> None: ...
 
@@ -94,6 +100,11 @@ class Job(NamedTuple):
     seed: int = 0
     deterministic: bool = False
     """Whether each request is sent twice and must be answered the same."""
+    repeat: int = 1
+    """How often all requests are sent."""
+    concurrency: int = 1
+    """How many requests are under way at a time."""
+    budgets: Budgets = Budgets()
     record: str | os.PathLike[str] | None = None
     """The requests file that a good run's answers are written to."""
     against: ServingBinary | None = None
@@ -172,22 +183,44 @@ def _attempt(job: Job, binary: ServingBinary, runner: LocalDockerRunner, stages:
         report.image_id, report.endpoints = runner.image_id, endpoint.addresses
         stage.text = ", ".join(f"{protocol} {address}" for protocol, address in endpoint.addresses.items())
     client = binary.MakeClient(endpoint)
-    with stages.timed("load") as stage:
-        client.WaitUntilModelLoaded(deadline)
-        stage.text = f"model {binary.model_name} is ready"
-    if not asks(job):
-        return
-    from ivdocker.query.send import send_all
+    with _measured(job, report, runner):
+        with stages.timed("load") as stage:
+            client.WaitUntilModelLoaded(deadline)
+            stage.text = f"model {binary.model_name} is ready"
+        if asks(job):
+            _query(job, binary, runner, client, stages)
+    failure = exceeded(job.budgets, report)
+    if failure:
+        raise InfraValidationError(failure=failure)
+
+
+@contextmanager
+def _measured(job: Job, report: RunReport, runner: LocalDockerRunner) -> Iterator[None]:
+    usage = runner.measure()
+    try:
+        yield
+    finally:
+        report.resources = usage.close(needed=job.budgets.memory_bytes is not None)
+        report.log_errors = log_errors.count(runner.GetLogs() or "")
+        job.observer.measured(report)
+
+
+def _query(
+    job: Job, binary: ServingBinary, runner: LocalDockerRunner, client: BaseModelServerClient, stages: _Stages
+) -> None:
+    from ivdocker.query.send import Pace, send_all
 
     for keeper in job.keepers:
         keeper.restart()
     with stages.timed("query") as stage:
-        requests = _requests(job, binary, client)
-        tally = send_all(client, requests, lambda outcome: _tell(job, binary, runner, outcome), job.deterministic)
-        report.requests = _figures(tally)
+        pace = Pace(job.deterministic, job.repeat, job.concurrency)
+        asked = _Asked(job, binary, client)
+        tally = send_all(client, asked, lambda outcome: _tell(job, binary, runner, outcome), pace)
+        stages.report.requests = _figures(tally)
         good = tally.sent - tally.failed - tally.mismatched
         stage.text = f"{good} of {tally.sent} requests answered as they should be"
-    if tally.first_failure is not None:
+    may_fail = job.budgets.error_rate is not None and tally.sent > 0
+    if tally.first_failure is not None and not may_fail:
         raise InfraValidationError(failure=tally.first_failure)
 
 
@@ -196,12 +229,19 @@ def asks(job: Job) -> bool:
     return bool(job.requests) or job.synthesize > 0
 
 
-def _requests(job: Job, binary: ServingBinary, client: BaseModelServerClient) -> Iterator[Request]:
-    yield from job.requests
-    if job.synthesize:
-        from ivdocker.query.synthesize import synthesize
+class _Asked:
+    """All requests of a job, as often as they are asked for: those of the files, then those that are made up."""
 
-        yield from synthesize(client, binary, job.model, job.synthesize, job.seed)
+    def __init__(self, job: Job, binary: ServingBinary, client: BaseModelServerClient) -> None:
+        self._job, self._binary, self._client = job, binary, client
+
+    def __iter__(self) -> Iterator[Request]:
+        job = self._job
+        yield from job.requests
+        if job.synthesize:
+            from ivdocker.query.synthesize import synthesize
+
+            yield from synthesize(self._client, self._binary, job.model, job.synthesize, job.seed)
 
 
 def _tell(job: Job, binary: ServingBinary, runner: LocalDockerRunner, outcome: Outcome) -> None:
@@ -250,7 +290,9 @@ def _with_evidence(error: InfraValidationError, stage: str, runner: LocalDockerR
 
 def _figures(tally: Tally) -> RequestFigures:
     p50, p95, p99 = (tally.percentile(percent) for percent in (50, 95, 99))
-    return RequestFigures(tally.sent, tally.failed, tally.mismatched, p50, p95, p99)
+    first = tally.milliseconds[0] if tally.milliseconds else None
+    rate = (tally.failed + tally.mismatched) / tally.sent if tally.sent else None
+    return RequestFigures(tally.sent, tally.failed, tally.mismatched, p50, p95, p99, first, rate)
 
 
 class EngineQuestion:

@@ -1,4 +1,4 @@
-"""L1. Runs programs, and knows processes. The only importer of sh and psutil.
+"""L1. Runs programs. The only importer of sh.
 
 Every program runs in a session of its own, so that a Ctrl-C in the terminal reaches us and not docker. sh is given
 the write ends of our own pipes: it starts and reaps the program, we read, and so every wait here has a deadline, can
@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 
 import sh
 
-from ivdocker import clock
+from ivdocker import clock, processes
 
 # Who uses the library decides what becomes of its log.
 logging.getLogger("ivdocker").addHandler(logging.NullHandler())
@@ -149,7 +149,7 @@ class Child:
 
     def kill(self) -> int:
         """SIGKILL to the program, its session and all its descendants; returns the exit code. May be called again."""
-        for pid in [*_descendants(self.pid), self.pid] if self.alive else []:
+        for pid in [*processes.descendants(self.pid), self.pid] if self.alive else []:
             _signal(os.kill, pid)
         _signal(os.killpg, self.pid)
         return self._reap()
@@ -291,75 +291,6 @@ def run(
     child = Child.spawn(argv, env=env)
     returncode = child.pump(stdout, stderr, deadline, cancel)
     return Result(tuple(argv), returncode, bytes(stdout), bytes(stderr), watch.seconds)
-
-
-class Owner(NamedTuple):
-    """A process that cannot be mistaken for a later one of the same number.
-
-    ``started``: when it started, only ever compared for equality; ``host``: the host's name; ``boot``: which boot of
-    the host; ``namespace``: the namespace in which the number counts (a container has its own).
-    """
-
-    pid: int
-    started: str
-    host: str
-    boot: str
-    namespace: str
-
-
-def this_process() -> Owner:
-    pid = os.getpid()
-    return Owner(pid, started(pid) or "", os.uname().nodename, _boot(), _pid_namespace())
-
-
-def _boot() -> str:
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        import psutil
-
-        return f"{psutil.boot_time():.0f}"
-
-
-def _pid_namespace() -> str:
-    try:
-        return os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return ""
-
-
-def started(pid: int) -> str | None:
-    """When that process started; None when there is none, or nothing of it but a zombie.
-
-    Linux counts it in ticks since the boot, which no change of the clock moves (psutil's create_time is moved by one);
-    elsewhere it is psutil's create_time.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
-        return None if fields[0] == "Z" else fields[19]
-    except OSError:
-        return None if os.path.exists("/proc/self/stat") else _create_time(pid)
-
-
-def _create_time(pid: int) -> str | None:
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
-    except psutil.Error:
-        return None
-
-
-def _descendants(pid: int) -> list[int]:
-    import psutil
-
-    try:
-        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-    except psutil.Error:
-        return []
 
 
 def _signal(kill: Callable[[int, int], None], pid: int) -> None:

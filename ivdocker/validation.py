@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ivdocker import clock
+from ivdocker import budgets, clock
 from ivdocker.attempts import LOAD_TIMEOUT_S, EngineQuestion, Job, asks, run_one
 from ivdocker.errors import UsageError
 from ivdocker.lifecycle.shutdown import guard
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ivdocker.query.requests import Request
 
 _TICK_S = 0.02
+_QUESTIONS = ("synthesize", "seed", "deterministic", "record", "repeat", "concurrency", "budgets")
 
 
 def plan(
@@ -67,10 +68,11 @@ def validate(
     ``what``: ``server``, ``model_name``, ``spec`` and ``options`` as in :func:`plan`; ``synthesize`` (how many requests
     to make up for the model's inputs, 0), ``seed`` (of their values, 0), ``deterministic`` (send each request twice and
     want equal answers), ``record`` (the requests file to write a good run's answers to), ``against`` (the image whose
-    answers the others must give). Raises UsageError when that cannot be asked, GracefulShutdown when a signal came; all
-    else is in the report.
+    answers the others must give), ``repeat`` (how often all requests are sent, 1), ``concurrency`` (how many at a time,
+    1), ``budgets`` (:class:`~ivdocker.budgets.Budgets`). Raises UsageError when that cannot be asked, GracefulShutdown
+    when a signal came; all else is in the report.
     """
-    asked = {key: what.pop(key) for key in ("synthesize", "seed", "deterministic", "record") if key in what}
+    asked = {key: what.pop(key) for key in _QUESTIONS if key in what}
     reference = what.pop("against", None)
     job = plan(model, images=images, **what)
     if reference:
@@ -95,21 +97,34 @@ def load_requests(path: str | os.PathLike[str] | None) -> Sequence[Request]:
 
 def run(job: Job) -> Report:
     """Do the job. Raises UsageError, GracefulShutdown."""
-    if not job.timeout_s > 0:
-        raise UsageError(f"the timeout must be more than 0 seconds, not {job.timeout_s:g}")
-    if job.jobs < 1 or job.tries < 1:
-        raise UsageError(f"jobs and tries must be at least 1, not {min(job.jobs, job.tries)}")
-    if job.synthesize < 0:
-        raise UsageError(f"synthesize must be at least 0, not {job.synthesize}")
-    wanted = {"record": job.record, "against": job.against, "deterministic": job.deterministic}
-    for name, value in wanted.items():
-        if value and not asks(job):
-            raise UsageError(f"--{name} without requests to send: give --requests FILE or --synthesize")
+    _check(job)
     watch = clock.Stopwatch()
     engine = EngineQuestion(engine_for(job.spec.local_docker, job.options.engine))
     with guard.held():
         runs = _run_all(job, engine)
         return Report(job.model.location, watch.seconds, runs, engine.answer())
+
+
+def _check(job: Job) -> None:
+    if not job.timeout_s > 0:
+        raise UsageError(f"the timeout must be more than 0 seconds, not {job.timeout_s:g}")
+    for name in ("jobs", "tries", "repeat", "concurrency"):
+        if getattr(job, name) < 1:
+            raise UsageError(f"{name} must be at least 1, not {getattr(job, name)}")
+    if job.synthesize < 0:
+        raise UsageError(f"synthesize must be at least 0, not {job.synthesize}")
+    budgets.check(job.budgets)
+    wanted = {
+        "--record": job.record,
+        "--against": job.against,
+        "--deterministic": job.deterministic,
+        "a budget for answers": job.budgets.needs_requests,
+    }
+    for name, value in wanted.items():
+        if value and not asks(job):
+            raise UsageError(f"{name} without requests to send: give --requests FILE or --synthesize")
+    if job.record is not None and job.budgets.error_rate:
+        raise UsageError("answers that may be wrong are not recorded: choose --record or --max-error-rate")
 
 
 def _run_all(job: Job, engine: EngineQuestion) -> list[RunReport]:

@@ -20,6 +20,7 @@ from ivdocker.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ivdocker.attempts import Job
+    from ivdocker.budgets import Budgets
     from ivdocker.report.verdict import Report
 
 DESCRIPTION = (
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spec", metavar="FILE", help="a TFX ServingSpec as JSON, instead of --image")
     parser.add_argument("--requests", metavar="FILE", help="requests to send, JSON Lines")
     _add_answer_arguments(parser)
+    _add_budget_arguments(parser)
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="images validated at the same time (default 1)"
     )
@@ -66,6 +68,28 @@ def _add_answer_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--record", metavar="FILE", help="write requests and answers, when all is well, as JSON Lines")
     parser.add_argument("--against", metavar="IMAGE", help="run this image first; the others must answer as it does")
+
+
+def _add_budget_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("budgets", "limits; a run that exceeds one is not blessed")
+    add = group.add_argument
+    add("--repeat", type=int, default=1, metavar="N", help="send all requests N times (default 1)")
+    add("--concurrency", type=int, default=1, metavar="N", help="N requests at a time (default 1)")
+    add("--max-load-seconds", type=float, metavar="S", help="from the container's start until the model is ready")
+    add("--max-first-ms", type=float, metavar="MS", help="the first answer")
+    for percent in (50, 95, 99):
+        add(f"--max-p{percent}-ms", type=float, metavar="MS", help=f"the {percent}th percentile of the latency")
+    add("--max-error-rate", type=float, metavar="R", help="share of requests that may fail, 0 to 1 (default 0)")
+    add("--max-memory", metavar="SIZE", help="peak memory of the server, such as 2g")
+    add("--max-log-errors", type=int, metavar="N", help="lines of its log that report an error")
+
+
+def _budgets(arguments: argparse.Namespace) -> Budgets:
+    from ivdocker.budgets import Budgets, size
+
+    names = ("load_seconds", "first_ms", "p50_ms", "p95_ms", "p99_ms", "error_rate", "log_errors")
+    limits = {name: getattr(arguments, f"max_{name}") for name in names}
+    return Budgets(**limits, memory_bytes=size(arguments.max_memory) if arguments.max_memory else None)
 
 
 def _count(text: str) -> int:
@@ -121,6 +145,9 @@ def _with_questions(job: Job, arguments: argparse.Namespace) -> Job:
         seed=arguments.seed,
         deterministic=arguments.deterministic,
         record=arguments.record,
+        repeat=arguments.repeat,
+        concurrency=arguments.concurrency,
+        budgets=_budgets(arguments),
     )
 
 

@@ -85,6 +85,11 @@ def exec(name: str, command: Sequence[str]) -> list[str]:
     return ["exec", name, *command]
 
 
+def stats(name: str) -> list[str]:
+    """What a container takes at this moment; it samples for a second or two."""
+    return ["stats", "--no-stream", "--format={{json .}}", name]
+
+
 def stop(dialect: Dialect, name: str, grace_s: int) -> list[str]:
     """SIGTERM, and SIGKILL after ``grace_s`` seconds."""
     return ["stop", f"{dialect.stop_timeout_flag}={grace_s}", name]

@@ -144,6 +144,13 @@ class Engine:
         result = self._call(argv.exec(name, command), timeout_s=timeout_s, check=False)
         return result.stdout.decode("utf-8", "replace") if result.returncode == 0 else None
 
+    def memory(self, name: str, *, timeout_s: float, cancel: threading.Event) -> int | None:
+        """Bytes of memory that the container takes, as ``stats`` says; None when it has ended. Raises EngineError,
+        process.Cancelled."""
+        words = argv.stats(name)
+        result = self._call(words, timeout_s=timeout_s, cancel=cancel)
+        return self._parsed(words, lambda: parse.memory(result.stdout))
+
     def start(self, words: Sequence[str], output: tuple[int, int]) -> process.Child:
         """Any docker command whose output goes to two descriptors while it runs. Raises EngineError."""
         return self._spawn(words, output)

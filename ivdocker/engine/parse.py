@@ -12,6 +12,13 @@ _WRONG = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, R
 """What reading an answer of another shape raises."""
 
 
+_SIZE_UNITS = {
+    "b": 1,
+    **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)},
+    **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)},
+}
+
+
 class Unreadable(ValueError):
     """The engine printed something else than the JSON it promises."""
 
@@ -100,6 +107,22 @@ def container(output: bytes, dialect: Dialect) -> ContainerState:
         )
     except _WRONG as error:
         raise Unreadable(f"cannot read the engine's answer to container inspect: {error!r}") from None
+
+
+def memory(output: bytes) -> int | None:
+    """Bytes in use from the output of ``stats``, None for a container that has ended. Raises Unreadable.
+
+    docker writes ``1.5MiB / 2GiB``, podman ``1.5MB / 2GB``: powers of 1024 and of 1000.
+    """
+    try:
+        record = json.loads(output)
+        record = record[0] if isinstance(record, list) else record
+        text = str(record.get("MemUsage") or record["mem_usage"]).partition("/")[0].strip()
+        number = text.rstrip("BKMGTikb")
+        scale = _SIZE_UNITS[text[len(number) :].lower()]
+        return int(float(number) * scale) or None
+    except _WRONG as error:
+        raise Unreadable(f"cannot read the engine's answer to stats: {error!r}") from None
 
 
 def image(output: bytes) -> Image:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Literal
 
-from ivdocker import process
+from ivdocker import processes
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.parse import Listed
 from ivdocker.lifecycle import ownership
@@ -20,7 +20,7 @@ gone; ``unknown``: its owner is on another machine, or its labels do not tell.""
 
 def fate(labels: Mapping[str, str], engine_is_local: bool) -> Fate:
     """What became of the owner that a container's labels name."""
-    me = process.this_process()
+    me = processes.this_process()
     boot, _, namespace = labels.get(ownership.OWNER_BOOT, "").partition("/")
     pid = labels.get(ownership.OWNER_PID, "")
     gone: Fate = "kept" if labels.get(ownership.KEEP) else "orphan"
@@ -31,7 +31,7 @@ def fate(labels: Mapping[str, str], engine_is_local: bool) -> Fate:
         return gone if engine_is_local else "unknown"
     if namespace != me.namespace:
         return "unknown"
-    return "owned" if process.started(int(pid)) == labels.get(ownership.OWNER_STARTED) else gone
+    return "owned" if processes.started(int(pid)) == labels.get(ownership.OWNER_STARTED) else gone
 
 
 def listed(engine: Engine) -> list[tuple[Listed, Fate]]:

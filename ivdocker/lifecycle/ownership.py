@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ivdocker import clock
-from ivdocker.process import this_process
+from ivdocker.processes import this_process
 
 SESSION = "ivdocker.session"
 OWNER_PID = "ivdocker.owner-pid"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ivdocker import http
@@ -72,31 +73,65 @@ class Tally:
         return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)] if ordered else None
 
 
+class Pace(NamedTuple):
+    """``deterministic``: each request is sent twice, and counted once; the answers must be equal. ``repeat``: how often
+    all of them are sent. ``concurrency``: how many are under way at a time."""
+
+    deterministic: bool = False
+    repeat: int = 1
+    concurrency: int = 1
+
+
 def send_all(
     client: BaseModelServerClient,
     requests: Iterable[Request],
     on_outcome: Callable[[Outcome], None],
-    deterministic: bool = False,
+    pace: Pace = Pace(),  # noqa: B008  (a NamedTuple does not change)
 ) -> Tally:
-    """Send the requests one after another; a failed one does not keep the rest from being sent.
+    """Send the requests; a failed one does not keep the rest from being sent. ``requests`` is gone through
+    once for each round; ``on_outcome`` is called for each request of the first round, one at a time.
 
-    ``deterministic``: each is sent twice, and counted once; the answers must be equal. When no request can be made,
-    that is the failure, unless one that was sent has failed before. Raises what the endpoint's check raises: a server
-    that is gone is the verdict.
+    When no request can be made, that is the failure, unless one that was sent has failed before. Raises what the
+    endpoint's check raises: a server that is gone is the verdict.
     """
     tally = Tally()
+
+    def send(request: Request) -> Outcome:
+        outcome = _send(client, request)
+        return _send_again(client, outcome) if pace.deterministic and outcome.failure is None else outcome
+
     try:
-        for request in requests:
-            outcome = _send(client, request)
-            if deterministic and outcome.failure is None:
-                outcome = _send_again(client, outcome)
-            tally.add(outcome)
-            on_outcome(outcome)
+        for number in range(pace.repeat):
+            for outcome in _outcomes(send, requests, pace.concurrency):
+                tally.add(outcome)
+                if number == 0:
+                    on_outcome(outcome)
     except InfraValidationError as error:
         if error.failure is None or error.failure.code != "no-request":
             raise
         tally.first_failure = tally.first_failure or error.failure
     return tally
+
+
+def _outcomes(send: Callable[[Request], Outcome], requests: Iterable[Request], concurrency: int) -> Iterator[Outcome]:
+    """In the order of the requests; no more of them are read than are under way."""
+    if concurrency == 1:
+        yield from map(send, requests)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    with ThreadPoolExecutor(concurrency, thread_name_prefix="ivdocker-query") as pool:
+        under_way: deque[Future[Outcome]] = deque()
+        try:
+            for request in requests:
+                if len(under_way) == concurrency:
+                    yield under_way.popleft().result()
+                under_way.append(pool.submit(send, request))
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for future in under_way:
+                future.cancel()
 
 
 def _send(client: BaseModelServerClient, request: Request) -> Outcome:

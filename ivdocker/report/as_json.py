@@ -37,8 +37,9 @@ def _run(run: RunReport) -> dict[str, Any]:
         "stages": {stage: round(seconds, 3) for stage, seconds in run.stages.items()},
         "endpoints": run.endpoints,
         "requests": run.requests._asdict(),
-        # Not measured yet.
-        "resources": {"peak_memory_bytes": None, "cpu_seconds": None},
+        "resources": run.resources._asdict(),
+        "load_seconds": None if run.load_seconds is None else round(run.load_seconds, 3),
+        "log_errors": run.log_errors,
         "failure": run.failure._asdict() if run.failure else None,
         "history": [failure._asdict() for failure in run.history],
         "kept": run.kept,

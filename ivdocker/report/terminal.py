@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ivdocker import clock
@@ -48,6 +49,11 @@ class Terminal:
         took = f"{outcome.milliseconds:7.1f} ms" if outcome.milliseconds is not None else " " * 10
         self._line(image, f"request  {took}  {_short(outcome.request.body)}")
         self._line(image, f"answer   {'':10}  {shown}")
+
+    def measured(self, run: RunReport) -> None:
+        """What a run took, once that is known."""
+        if self._level >= 1:
+            self._line(run.image, f"measured {'':10}  {', '.join(_figures(run))}")
 
     def pull(self, image: str, output: bytes, progress: str) -> None:
         """docker's own progress bars on a terminal, a line every few seconds elsewhere."""
@@ -111,6 +117,20 @@ def _explanation(run: RunReport) -> list[str]:
         lines.append(f"the container is left: docker logs {run.kept}; docker exec -it {run.kept} sh")
         lines.append(f"remove it with: docker rm --force --volumes {run.kept}")
     return lines
+
+
+def _figures(run: RunReport) -> Iterator[str]:
+    asked, used = run.requests, run.resources
+    if asked.first_ms is not None:
+        yield f"first answer {asked.first_ms:.1f} ms"
+    if asked.sent > 1 and asked.p50_ms is not None:
+        yield f"p50 {asked.p50_ms:.1f} ms, p95 {asked.p95_ms:.1f} ms, p99 {asked.p99_ms:.1f} ms"
+    if used.peak_memory_bytes is not None:
+        yield f"peak memory {used.peak_memory_bytes / (1 << 20):.0f} MB"
+    if used.cpu_seconds is not None:
+        yield f"{used.cpu_seconds:.1f} s of CPU"
+    if run.log_errors is not None:
+        yield f"{run.log_errors} errors in the log"
 
 
 def _short(value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from ivdocker.engine.parse import EngineVersion
 from ivdocker.errors import Failure
+from ivdocker.runners.usage import Usage
 
 Verdict = Literal["blessed", "not_blessed", "no_verdict"]
 
@@ -22,6 +23,9 @@ class RequestFigures(NamedTuple):
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
+    first_ms: float | None = None
+    error_rate: float | None = None
+    """The share of requests that failed or were answered wrongly, from 0 to 1."""
 
 
 class RunReport:
@@ -36,11 +40,20 @@ class RunReport:
         self.stages: dict[str, float] = {}
         self.endpoints: dict[str, str] = {}
         self.requests = RequestFigures()
+        self.resources = Usage()
+        self.log_errors: int | None = None
+        """Lines of the server's log that report an error."""
         self.failure: Failure | None = None
         self.history: tuple[Failure, ...] = ()
         """The failures of the attempts before this one."""
         self.kept: str | None = None
         """The container that was left behind, with ``keep``."""
+
+    @property
+    def load_seconds(self) -> float | None:
+        """From the container's start until the model was ready."""
+        load = self.stages.get("load")
+        return None if load is None else self.stages.get("running", 0.0) + load
 
     @property
     def verdict(self) -> Verdict:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ivdocker import clock, http, process
+from ivdocker import clock, http, process, processes
 from ivdocker.diagnosis import explain
 from ivdocker.engine.argv import ContainerSpec
 from ivdocker.engine.client import CALL_TIMEOUT_S, Engine, EngineError
@@ -34,6 +34,7 @@ from ivdocker.runners import removal
 from ivdocker.runners.addresses import addresses
 from ivdocker.runners.base import BaseModelServerRunner
 from ivdocker.runners.options import Identity, RunOptions, container_spec
+from ivdocker.runners.usage import UsageWatch
 from ivdocker.runners.watch import ContainerWatch
 from ivdocker.serving import registry
 from ivdocker.serving.base import Signature
@@ -127,6 +128,11 @@ class LocalDockerRunner(BaseModelServerRunner):
     def command(self) -> str | None:
         """The docker command that runs the same server in a terminal, from Start() on. Secrets are not in it."""
         return self._engine.foreground_command(self._spec) if self._spec else None
+
+    def measure(self) -> UsageWatch:
+        """Begin to sample what the container takes, once it runs; the caller closes it."""
+        assert self._state is not None, "container is not running."
+        return UsageWatch(self._engine, self._state)
 
     def plan(self, name: str) -> ContainerSpec:
         """The container that Start() would make. Raises UsageError."""
@@ -256,6 +262,7 @@ class LocalDockerRunner(BaseModelServerRunner):
     def _while_it_starts(self) -> None:
         clock.sleep(_AFTER_YOU_S)
         http.prepare()
+        processes.prepare()
         orphans.sweep(self._engine)
 
     def _pull(self, image: str) -> None:

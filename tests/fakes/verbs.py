@@ -139,6 +139,13 @@ def exec_(state: str, argv: list[str]) -> Answer:
     return 0, container.socket_table(), ""
 
 
+def stats(state: str, argv: list[str]) -> Answer:
+    found = containers.find(state, argv[-1])
+    if found is None:
+        return 1, "", f"Error response from daemon: No such container: {argv[-1]}\n"
+    return 0, dumps({"Name": found.record["name"], "MemUsage": "20.5MiB / 2GiB"}) + "\n", ""
+
+
 def stop(state: str, argv: list[str]) -> Answer:
     flag, _, seconds = argv[1].partition("=")
     if flag not in ("--time", "--timeout") or len(argv) != 3:
@@ -213,6 +220,7 @@ VERBS = {
     "logs": logs,
     "events": events,
     "exec": exec_,
+    "stats": stats,
     "stop": stop,
     "rm": remove,
     "ps": ps,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ivdocker import process
+from ivdocker import processes
 from tests.conftest import Cli, Engine, ModelFactory, wait_until
 from tests.lifecycle.conftest import FAKE, Start, Started
 
@@ -36,7 +36,7 @@ def remove_all(engine: Engine) -> None:
 
 def owner_labels(**changed: str) -> list[str]:
     """Those of a container of this very process, but for what is changed."""
-    me = process.this_process()
+    me = processes.this_process()
     labels = {"pid": str(me.pid), "started": me.started, "host": me.host, "boot": f"{me.boot}/{me.namespace}"}
     labels |= changed
     return [f"--label=ivdocker.owner-{name}={value}" for name, value in labels.items()]

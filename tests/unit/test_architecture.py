@@ -19,6 +19,7 @@ PACKAGE = Path(ivdocker.__file__).parent
 RANKS = {
     "errors": 0.0,
     "clock": 1.0,
+    "processes": 1.05,
     "process": 1.1,
     "http": 1.1,
     "model_path": 1.1,
@@ -30,6 +31,7 @@ RANKS = {
     "lifecycle": 4.1,
     "runners": 4.2,
     "report": 5.0,
+    "budgets": 5.05,
     "attempts": 5.1,
     "validation": 5.15,
     "rehearse": 5.2,
@@ -39,7 +41,7 @@ RANKS = {
 }
 """A room may import the rooms below it. Its whole number is the layer that its files name in their first line."""
 
-ALLOWED_ONLY_IN = {"sh": {"process"}, "psutil": {"process"}, "time": {"clock"}, "subprocess": set[str]()}
+ALLOWED_ONLY_IN = {"sh": {"process"}, "psutil": {"processes"}, "time": {"clock"}, "subprocess": set[str]()}
 OUTSIDE = {"sh", "psutil"}
 FORBIDDEN_AT_RUN_TIME = ("docker", "requests", "yaml", "numpy", "google")
 

@@ -301,3 +301,22 @@ def test_any_json_is_read_or_unreadable(record: Any) -> None:
 def test_what_is_no_container_is_unreadable(output: bytes) -> None:
     with pytest.raises(Unreadable):
         parse.container(output, DOCKER)
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        (b'{"MemUsage":"512KiB / 23.54GiB"}\n', 512 << 10),
+        (b'{"MemUsage":"1.5GiB / 2GiB"}', 3 << 29),
+        (b'[{"mem_usage": "20.5MB / 25GB"}]', 20_500_000),
+        (b'{"MemUsage":"0B / 0B"}', None),
+    ],
+)
+def test_memory_in_use_is_read_from_the_stats_of_docker_and_podman(output: bytes, expected: int | None) -> None:
+    assert parse.memory(output) == expected
+
+
+@given(st.binary() | JSON_VALUES.map(lambda value: json.dumps(value).encode()))
+def test_stats_of_any_other_shape_are_unreadable(output: bytes) -> None:
+    with contextlib.suppress(parse.Unreadable):
+        assert parse.memory(output) is None or parse.memory(output)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ivdocker import process
+from ivdocker import process, processes
 from ivdocker.clock import Deadline
 from ivdocker.engine.logs import HEAD_BYTES, TAIL_BYTES, LogBuffer, LogFollower
 from ivdocker.process import Cancelled, Child, ProgramNotFound, ProgramNotStarted, ProgramTimeout, Result
@@ -30,7 +30,7 @@ def is_gone(pid: int) -> bool:
     """Within two seconds; a zombie that somebody else must reap counts as gone."""
     end = time.monotonic() + 2
     while time.monotonic() < end:
-        if process.started(pid) is None:
+        if processes.started(pid) is None:
             return True
         threading.Event().wait(0.01)
     return False
@@ -241,17 +241,17 @@ def test_the_commands_that_are_run_are_not_logged(caplog: pytest.LogCaptureFixtu
 
 
 def test_this_process_is_known_by_its_number_its_start_and_its_host() -> None:
-    owner = process.this_process()
+    owner = processes.this_process()
     assert (owner.pid, owner.host) == (os.getpid(), os.uname().nodename)
     assert owner.started
-    assert owner.started == process.started(os.getpid())
+    assert owner.started == processes.started(os.getpid())
 
 
 def test_a_process_that_has_ended_has_no_start() -> None:
     child = Child.spawn(["/bin/true"])
     pid = child.pid
     child.pump(lambda _: None, lambda _: None, Deadline.after(20))
-    assert process.started(pid) is None
+    assert processes.started(pid) is None
 
 
 def test_a_log_keeps_its_beginning_and_its_end_and_counts_what_is_between() -> None:
