@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ivdocker import clock
 from ivdocker.budgets import Budgets, exceeded
-from ivdocker.diagnosis import log_errors
+from ivdocker.diagnosis import log_errors, stop
 from ivdocker.diagnosis.explain import log_tail
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.parse import EngineVersion
 from ivdocker.errors import Failure, GracefulShutdown, InfraValidationError, UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.report.verdict import RequestFigures, RunReport
+from ivdocker.report.verdict import MemoryTry, RequestFigures, RunReport
 from ivdocker.runners.local_docker import LocalDockerRunner
 from ivdocker.runners.options import RunOptions
 from ivdocker.serving.base import ServingBinary
@@ -60,6 +60,8 @@ class Observer(Protocol):
 
     def measured(self, run: RunReport) -> None: ...
 
+    def tried_memory(self, image: str, tried: MemoryTry) -> None: ...
+
     def pull(self, image: str, output: bytes, progress: str) -> None: ...
 
     def failed_attempt(self, image: str, attempt: int, failure: Failure) -> None: ...
@@ -73,6 +75,8 @@ class Silent:
     def outcome(self, image: str, outcome: Outcome) -> None: ...
 
     def measured(self, run: RunReport) -> None: ...
+
+    def tried_memory(self, image: str, tried: MemoryTry) -> None: ...
 
     def pull(self, image: str, output: bytes, progress: str) -> None: ...
 
@@ -105,6 +109,8 @@ class Job(NamedTuple):
     concurrency: int = 1
     """How many requests are under way at a time."""
     budgets: Budgets = Budgets()
+    find_memory: bool = False
+    """Whether the smallest memory limit is looked for, once the run is blessed."""
     record: str | os.PathLike[str] | None = None
     """The requests file that a good run's answers are written to."""
     against: ServingBinary | None = None
@@ -152,14 +158,22 @@ def _run_once(job: Job, binary: ServingBinary, engine: EngineQuestion, attempt: 
     finally:
         if job.names_engine:
             engine.ask()
-        with stages.timed("stop") as stage:
-            report.kept = runner.Leave() if report.failure and options.keep else None
-            runner.Stop()
-            if report.kept:
-                stage.text = f"container {report.kept} left as it is"
-            elif runner.was_made:
-                stage.text = "container removed"
+        _stop(report, runner, options, stages)
+    if report.failure is None and options.graceful_stop:
+        failure = stop.judged(runner.stopped_with, options.grace_s)
+        report.failure = failure and failure.at("stop", runner.command)
     return report
+
+
+def _stop(report: RunReport, runner: LocalDockerRunner, options: RunOptions, stages: _Stages) -> None:
+    with stages.timed("stop") as stage:
+        report.kept = runner.Leave() if report.failure and options.keep else None
+        runner.Stop()
+        if report.kept:
+            stage.text = f"container {report.kept} left as it is"
+        elif runner.was_made:
+            ended = "" if runner.stopped_with is None else f"exit code {runner.stopped_with} after SIGTERM, "
+            stage.text = f"{ended}container removed"
 
 
 def _evidence_folder(job: Job, binary: ServingBinary, attempt: int) -> Path | None:

@@ -47,6 +47,7 @@ ModelCode = Literal[
     "request-timeout",
     "response-mismatch",
     "budget-exceeded",
+    "unclean-stop",
 ]
 """Failure codes that are the model's or its server's: the verdict is ``not_blessed``, the exit code 1."""
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 
 class TreeUsage(NamedTuple):
-    """What a process and all its descendants take together."""
+    """What a process and all its descendants take together: now, and the one that took most at its worst (Linux)."""
 
     memory_bytes: int
+    largest_peak_bytes: int
     cpu_seconds: float
 
 
@@ -23,13 +24,23 @@ def tree_usage(pid: int) -> TreeUsage | None:
     """None when there is no such process any more, or nothing of it may be seen."""
     import psutil
 
-    memory, cpu = 0, 0.0
+    memory, peak, cpu = 0, 0, 0.0
     for each in (pid, *descendants(pid)):
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(each)
             memory += process.memory_info().rss
+            peak = max(peak, _peak(each))
             cpu += sum(process.cpu_times()[:4])
-    return TreeUsage(memory, cpu) if memory else None
+    return TreeUsage(memory, peak, cpu) if memory else None
+
+
+def _peak(pid: int) -> int:
+    """Bytes of resident memory at its worst, which psutil does not tell; 0 where the kernel does not either."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def is_of_container(pid: int, container_id: str) -> bool:

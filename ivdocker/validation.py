@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ivdocker.query.requests import Request
 
 _TICK_S = 0.02
-_QUESTIONS = ("synthesize", "seed", "deterministic", "record", "repeat", "concurrency", "budgets")
+_QUESTIONS = ("synthesize", "seed", "deterministic", "record", "repeat", "concurrency", "budgets", "find_memory")
 
 
 def plan(
@@ -69,8 +69,8 @@ def validate(
     to make up for the model's inputs, 0), ``seed`` (of their values, 0), ``deterministic`` (send each request twice and
     want equal answers), ``record`` (the requests file to write a good run's answers to), ``against`` (the image whose
     answers the others must give), ``repeat`` (how often all requests are sent, 1), ``concurrency`` (how many at a time,
-    1), ``budgets`` (:class:`~ivdocker.budgets.Budgets`). Raises UsageError when that cannot be asked, GracefulShutdown
-    when a signal came; all else is in the report.
+    1), ``budgets`` (:class:`~ivdocker.budgets.Budgets`), ``find_memory`` (look for the smallest memory limit). Raises
+    UsageError when that cannot be asked, GracefulShutdown when a signal came; all else is in the report.
     """
     asked = {key: what.pop(key) for key in _QUESTIONS if key in what}
     reference = what.pop("against", None)
@@ -123,6 +123,8 @@ def _check(job: Job) -> None:
     for name, value in wanted.items():
         if value and not asks(job):
             raise UsageError(f"{name} without requests to send: give --requests FILE or --synthesize")
+    if job.find_memory and job.options.memory:
+        raise UsageError("--find-memory looks for a limit: leave --memory out")
     if job.record is not None and job.budgets.error_rate:
         raise UsageError("answers that may be wrong are not recorded: choose --record or --max-error-rate")
 
@@ -158,11 +160,11 @@ def _run_each(job: Job, engine: EngineQuestion) -> list[RunReport]:
     """Only the first run is kept: one answer to a request is enough."""
     jobs = [job, *[job._replace(keepers=())] * (len(job.binaries) - 1)]
     if job.jobs == 1 or len(job.binaries) == 1:
-        return [run_one(each, binary, engine) for each, binary in zip(jobs, job.binaries, strict=True)]
+        return [_run_one(each, binary, engine) for each, binary in zip(jobs, job.binaries, strict=True)]
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(job.jobs, thread_name_prefix="ivdocker") as pool:
-        runs = [pool.submit(run_one, each, binary, engine) for each, binary in zip(jobs, job.binaries, strict=True)]
+        runs = [pool.submit(_run_one, each, binary, engine) for each, binary in zip(jobs, job.binaries, strict=True)]
         # In short ticks: signal handlers run in this thread, and not while it waits for a lock.
         while not all(run.done() for run in runs):
             clock.sleep(_TICK_S)
@@ -173,3 +175,12 @@ def _binary(image: str, model: ModelPath, server: str, model_name: str | None) -
     check_image_name(image)
     chosen = registry.choose(server, image, model)
     return chosen.binary(image, model_name or chosen.model_name(model))
+
+
+def _run_one(job: Job, binary: ServingBinary, engine: EngineQuestion) -> RunReport:
+    report = run_one(job, binary, engine)
+    if job.find_memory and report.failure is None:
+        from ivdocker.memory_search import find_memory
+
+        find_memory(job, binary, engine, report)
+    return report

@@ -10,8 +10,10 @@ from ivdocker.errors import UsageError
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
+    from ivdocker.engine.client import Engine
     from ivdocker.engine.parse import Listed
     from ivdocker.lifecycle.orphans import Fate
     from ivdocker.runners.options import RunOptions
@@ -44,6 +46,7 @@ def add_container_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--hardened", action="store_true", help="no capabilities, read-only root, bounded number of processes"
     )
+    group.add_argument("--offline", action="store_true", help="no way out of the container: nothing can be downloaded")
     group.add_argument(
         "--docker-arg",
         action="append",
@@ -70,10 +73,8 @@ def run_options(arguments: argparse.Namespace) -> RunOptions:
     for path in arguments.env_file:
         if not os.path.isfile(path):
             raise UsageError(f"--env-file {path!r}: no such file")
-    fields: dict[str, Any] = {
-        name: getattr(arguments, name)
-        for name in ("engine", "pull", "memory", "cpus", "gpus", "shm_size", "platform", "user", "network", "hardened")
-    }
+    words = ("engine", "pull", "memory", "cpus", "gpus", "shm_size", "platform", "user", "network")
+    fields: dict[str, Any] = {name: getattr(arguments, name) for name in (*words, "hardened", "offline")}
     return RunOptions(
         **fields,
         env=dict(_variable(text) for text in arguments.env),
@@ -84,15 +85,27 @@ def run_options(arguments: argparse.Namespace) -> RunOptions:
 
 def listed(program: str) -> list[tuple[Listed, Fate]]:
     """ivdocker's containers. Raises EnvironmentFailed."""
+    from ivdocker.lifecycle import orphans
+
+    return _asked(program, orphans.listed)
+
+
+def listed_networks(program: str) -> list[tuple[Listed, Fate]]:
+    """ivdocker's networks. Raises EnvironmentFailed."""
+    from ivdocker.lifecycle import orphans
+
+    return _asked(program, orphans.listed_networks)
+
+
+def _asked(program: str, question: Callable[[Engine], list[tuple[Listed, Fate]]]) -> list[tuple[Listed, Fate]]:
     from ivdocker.diagnosis.explain import engine_failure
     from ivdocker.engine.client import EngineError
     from ivdocker.errors import EnvironmentFailed
-    from ivdocker.lifecycle import orphans
     from ivdocker.runners.local_docker import engine_for
     from ivdocker.spec import LocalDockerConfig
 
     try:
-        return orphans.listed(engine_for(LocalDockerConfig(), program))
+        return question(engine_for(LocalDockerConfig(), program))
     except EngineError as error:
         raise EnvironmentFailed(failure=engine_failure(error)) from None
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 import argparse
 import re
 
-from ivdocker.cli.options import add_engine_argument, listed
+from ivdocker.cli.options import add_engine_argument, listed, listed_networks
 from ivdocker.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ivdocker.engine.parse import Listed
+    from ivdocker.lifecycle.orphans import Fate
 
 DESCRIPTION = (
     "Remove the containers of ivdocker whose owner is gone. One whose owner lives is never touched, nor one that"
     " ivdocker did not make."
 )
 
+_PATIENCE_S = 30
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -27,28 +35,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when all that was to be removed is gone. Raises UsageError, EnvironmentFailed."""
+    from functools import partial
+
     from ivdocker import clock
     from ivdocker.lifecycle import ownership
     from ivdocker.runners.local_docker import engine_for
-    from ivdocker.runners.removal import remove
+    from ivdocker.runners.removal import remove, remove_network
     from ivdocker.spec import LocalDockerConfig
 
     youngest = clock.utc() - _seconds(arguments.older_than) if arguments.older_than else float("inf")
     fates = {"orphan", "kept", "unknown"} if arguments.all else {"orphan"}
+
+    def chosen(found: list[tuple[Listed, Fate]]) -> list[str]:
+        return [
+            each.name
+            for each, fate in found
+            if fate in fates and _created(each.labels.get(ownership.CREATED, "")) <= youngest
+        ]
+
     engine = engine_for(LocalDockerConfig(), arguments.engine)
-    chosen = [
-        container.name
-        for container, fate in listed(arguments.engine)
-        if fate in fates and _created(container.labels.get(ownership.CREATED, "")) <= youngest
+    limit = clock.Deadline.after(_PATIENCE_S)
+    containers, networks = chosen(listed(arguments.engine)), chosen(listed_networks(arguments.engine))
+    results = [
+        *(_remove(name, arguments.dry_run, partial(remove, engine, name, limit, False)) for name in containers),
+        *(
+            _remove(f"network {name}", arguments.dry_run, partial(remove_network, engine, name, limit))
+            for name in networks
+        ),
     ]
-    failed = False
-    for name in chosen:
-        gone = arguments.dry_run or remove(engine, name, clock.Deadline.after(30), may_appear=False)
-        failed |= not gone
-        print(f"{'would remove' if arguments.dry_run else 'removed' if gone else 'could not remove'} {name}")
-    if not chosen:
+    if not results:
         print("nothing to remove")
-    return 3 if failed else 0
+    return 0 if all(results) else 3
+
+
+def _remove(what: str, dry_run: bool, remove: Callable[[], bool]) -> bool:
+    gone = dry_run or remove()
+    print(f"{'would remove' if dry_run else 'removed' if gone else 'could not remove'} {what}")
+    return gone
 
 
 def _created(text: str) -> float:

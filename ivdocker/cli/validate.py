@@ -47,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep", action="store_true", help="leave a container that failed, and say how to look into it"
     )
+    parser.add_argument(
+        "--graceful-stop", action="store_true", help="SIGTERM must end the server with 0 or 143, without docker's init"
+    )
+    parser.add_argument(
+        "--find-memory", action="store_true", help="find the smallest --memory under which it loads and answers"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the commands and do nothing")
     add_container_arguments(parser)
     add_verbosity_arguments(parser)
@@ -113,7 +119,9 @@ def run(arguments: argparse.Namespace) -> int:
         model_name=arguments.model_name,
         spec=read_spec(arguments.spec),
         options=run_options(arguments)._replace(
-            keep=arguments.keep, evidence=Path(arguments.evidence) if arguments.evidence else None
+            keep=arguments.keep,
+            evidence=Path(arguments.evidence) if arguments.evidence else None,
+            graceful_stop=arguments.graceful_stop,
         ),
     )
     job = _with_questions(job, arguments)
@@ -148,6 +156,7 @@ def _with_questions(job: Job, arguments: argparse.Namespace) -> Job:
         repeat=arguments.repeat,
         concurrency=arguments.concurrency,
         budgets=_budgets(arguments),
+        find_memory=arguments.find_memory,
     )
 
 

@@ -35,6 +35,8 @@ class ContainerSpec(NamedTuple):
     mounts: tuple[Mount, ...] = ()
     ports: tuple[int, ...] = ()
     publish_address: str = "127.0.0.1"
+    init: bool = True
+    """Whether docker's own init is PID 1: the image's own shell script would not pass SIGTERM on."""
     flags: tuple[str, ...] = ()
     """Further flags of docker run: limits, hardening, what the user passes with --docker-arg."""
 
@@ -51,8 +53,7 @@ def run_in_foreground(spec: ContainerSpec) -> list[str]:
 
 
 def _settings(spec: ContainerSpec) -> list[str]:
-    """``--init`` gives the container a PID 1 that passes SIGTERM on (the image's own shell script would not)."""
-    argv = ["--init", "--security-opt=no-new-privileges"]
+    argv = [*(["--init"] if spec.init else []), "--security-opt=no-new-privileges"]
     argv += [f"--env={key}={value}" for key, value in spec.env.items()]
     argv += [f"--env={key}" for key in spec.secret_env]
     argv += [f"--env-file={path}" for path in spec.env_files]
@@ -102,6 +103,20 @@ def remove(name: str) -> list[str]:
 def listing(label: str) -> list[str]:
     """All containers that carry a label, whatever their state."""
     return ["ps", "--all", "--no-trunc", f"--filter=label={label}", "--format={{json .}}"]
+
+
+def network_create(name: str, labels: Mapping[str, str]) -> list[str]:
+    """A network with no way out: what is in it reaches this machine's bridge, and nothing beyond."""
+    return ["network", "create", "--internal", *(f"--label={key}={value}" for key, value in labels.items()), name]
+
+
+def network_remove(name: str) -> list[str]:
+    return ["network", "rm", name]
+
+
+def network_listing(label: str) -> list[str]:
+    """All networks that carry a label."""
+    return ["network", "ls", f"--filter=label={label}", "--format={{json .}}"]
 
 
 def pull(image: str, platform: str | None) -> list[str]:

@@ -23,7 +23,11 @@ CALL_TIMEOUT_S = 60.0
 PULL_IDLE_S = 120.0
 """Seconds without any progress after which a pull is given up. A pull that moves may take as long as it likes."""
 
-_NOT_FOUND = re.compile(r"no such (container|image|object)|no container with name|image not known", re.IGNORECASE)
+_NOT_FOUND = re.compile(
+    r"no such (container|image|object|network)|network \S+ not found|unable to find network"
+    r"|no container with name|image not known",
+    re.IGNORECASE,
+)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _BEING_REMOVED = re.compile(r"removal of container .* is already in progress", re.IGNORECASE)
 
@@ -76,8 +80,12 @@ class Engine:
         """The command line that :meth:`run` runs."""
         return self.command_line(argv.run(spec))
 
-    def foreground_command(self, spec: argv.ContainerSpec) -> str:
-        """The same container in the foreground of a terminal, with nothing left of it afterwards."""
+    def foreground_command(self, spec: argv.ContainerSpec, offline: bool = False) -> str:
+        """The same container in the foreground of a terminal, with nothing left of it afterwards. ``offline``: its own
+        network will not be there any more, and no network at all is as good a way to see what it misses."""
+        if offline:
+            own = f"--network={spec.name}"
+            spec = spec._replace(flags=tuple("--network=none" if flag == own else flag for flag in spec.flags))
         return self.command_line(argv.run_in_foreground(spec))
 
     def run(self, spec: argv.ContainerSpec) -> str:
@@ -114,6 +122,23 @@ class Engine:
         words = argv.listing(label)
         result = self._call(words)
         return self._parsed(words, lambda: parse.listing(result.stdout))
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """A network with no way out. Raises EngineError."""
+        self._call(argv.network_create(name, labels))
+
+    def remove_network(self, name: str, *, timeout_s: float | None = None) -> None:
+        """One that is not there is fine. Raises EngineError, also while a container is in it."""
+        words = argv.network_remove(name)
+        result = self._call(words, timeout_s=timeout_s, check=False)
+        if result.returncode != 0:
+            self._check_not_found(words, result)
+
+    def networks(self, label: str) -> list[parse.Listed]:
+        """The networks that carry the label. Raises EngineError."""
+        words = argv.network_listing(label)
+        result = self._call(words)
+        return self._parsed(words, lambda: parse.networks(result.stdout))
 
     def pull(
         self, image: str, platform: str | None, on_output: Sink, cancel: threading.Event, guarded: Guarded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ivdocker.engine.dialect import Dialect
@@ -48,6 +49,8 @@ class ContainerState(NamedTuple):
     pid: int
     bindings: Mapping[int, tuple[Binding, ...]]
     network_mode: str
+    addresses: Mapping[str, str] = MappingProxyType({})
+    """Its own address in each of its networks, where it has one."""
 
     @property
     def has_ended(self) -> bool:
@@ -104,6 +107,7 @@ def container(output: bytes, dialect: Dialect) -> ContainerState:
             pid=int(state.get("Pid") or 0),
             bindings=_bindings(network.get("Ports") or {}),
             network_mode=str((record.get("HostConfig") or {}).get("NetworkMode") or ""),
+            addresses=_addresses(network.get("Networks") or {}),
         )
     except _WRONG as error:
         raise Unreadable(f"cannot read the engine's answer to container inspect: {error!r}") from None
@@ -135,13 +139,20 @@ def image(output: bytes) -> Image:
 
 
 def listing(output: bytes) -> list[Listed]:
-    """The containers of ``ps``: docker writes one JSON object a line, podman one list. Raises Unreadable."""
+    """The containers of ``ps``. Raises Unreadable."""
     try:
-        if output.lstrip().startswith(b"["):
-            return [_listed(record) for record in json.loads(output)]
-        return [_listed(json.loads(line)) for line in output.splitlines() if line.strip()]
+        return [_listed(record) for record in _records(output)]
     except _WRONG as error:
         raise Unreadable(f"cannot read the engine's answer to ps: {error!r}") from None
+
+
+def networks(output: bytes) -> list[Listed]:
+    """The networks of ``network ls``. Raises Unreadable."""
+    try:
+        records = [_lower(record) for record in _records(output)]
+        return [Listed(str(record["name"]), "", "", _labels(record.get("labels"))) for record in records]
+    except _WRONG as error:
+        raise Unreadable(f"cannot read the engine's answer to network ls: {error!r}") from None
 
 
 def version(output: bytes, dialect: Dialect) -> EngineVersion:
@@ -166,16 +177,33 @@ def version(output: bytes, dialect: Dialect) -> EngineVersion:
 
 
 def _listed(record: Mapping[str, Any]) -> Listed:
-    """docker writes names and labels as one text each, podman as a list and an object."""
-    names, labels = record["Names"], record.get("Labels") or {}
-    if isinstance(labels, str):
-        labels = dict(pair.partition("=")[::2] for pair in labels.split(","))
+    """docker writes names as one text, podman as a list."""
+    names = record["Names"]
     return Listed(
         name=str(names if isinstance(names, str) else names[0]),
         image=str(record.get("Image") or ""),
         status=str(record.get("Status") or ""),
-        labels={str(key): str(value) for key, value in labels.items()},
+        labels=_labels(record.get("Labels")),
     )
+
+
+def _labels(labels: Any) -> dict[str, str]:
+    """docker writes them as one text, podman as an object."""
+    if isinstance(labels, str):
+        return dict(pair.partition("=")[::2] for pair in labels.split(",") if pair)
+    return {str(key): str(value) for key, value in (labels or {}).items()}
+
+
+def _records(output: bytes) -> list[Any]:
+    """docker writes one JSON object a line, podman one list."""
+    if output.lstrip().startswith(b"["):
+        return list(json.loads(output))
+    return [json.loads(line) for line in output.splitlines() if line.strip()]
+
+
+def _addresses(networks: Mapping[str, Any]) -> dict[str, str]:
+    found = {str(name): str((network or {}).get("IPAddress") or "") for name, network in networks.items()}
+    return {name: address for name, address in found.items() if address}
 
 
 def _lower(record: Mapping[str, Any]) -> dict[str, Any]:

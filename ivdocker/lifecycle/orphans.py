@@ -40,6 +40,12 @@ def listed(engine: Engine) -> list[tuple[Listed, Fate]]:
     return [(container, fate(container.labels, is_local)) for container in engine.ps(ownership.SESSION)]
 
 
+def listed_networks(engine: Engine) -> list[tuple[Listed, Fate]]:
+    """All networks of ivdocker on that engine. Raises EngineError."""
+    is_local = engine.remote_host is None
+    return [(network, fate(network.labels, is_local)) for network in engine.networks(ownership.SESSION)]
+
+
 def sweep(engine: Engine) -> list[str]:
     """Remove the orphans; returns their names. One docker call when there are none. Raises nothing."""
     removed: list[str] = []
@@ -47,6 +53,8 @@ def sweep(engine: Engine) -> list[str]:
         for container, its_fate in listed(engine):
             if its_fate == "orphan":
                 engine.remove(container.name)
+                if ownership.NETWORK in container.labels:
+                    engine.remove_network(container.name)
                 removed.append(container.name)
     except EngineError as error:
         log.debug("sweep: %s", error)

@@ -15,6 +15,8 @@ OWNER_BOOT = "ivdocker.owner-boot"
 """Which boot of the host and which pid namespace, as ``boot/namespace``."""
 CREATED = "ivdocker.created"
 """Seconds since the epoch."""
+NETWORK = "ivdocker.network"
+"""Present on a container that is in a network of its own, of the same name."""
 KEEP = "ivdocker.keep"
 """Present on a container that may be left behind on purpose."""
 
@@ -31,8 +33,9 @@ def new_name() -> str:
     return f"ivdocker-{session()}-{os.urandom(3).hex()}"
 
 
-def labels(keep: bool = False) -> dict[str, str]:
-    """Labels that tell whose the container is, and whether it may be left behind on purpose."""
+def labels(keep: bool = False, network: bool = False) -> dict[str, str]:
+    """Labels that tell whose the container is, whether it may be left behind on purpose, and whether it has a network
+    of its own."""
     owner = this_process()
     return {
         SESSION: session(),
@@ -42,4 +45,5 @@ def labels(keep: bool = False) -> dict[str, str]:
         OWNER_BOOT: f"{owner.boot}/{owner.namespace}",
         CREATED: f"{clock.utc():.0f}",
         **({KEEP: "true"} if keep else {}),
+        **({NETWORK: "true"} if network else {}),
     }

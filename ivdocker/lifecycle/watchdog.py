@@ -77,6 +77,10 @@ class Watchdogs:
             elif shell is not None:
                 shell.end()
 
+    def network(self, engine: Engine, name: str) -> None:
+        """Have a network removed too that is about to be made."""
+        self._tell(engine, f"network {name}")
+
     @contextlib.contextmanager
     def child(self, engine: Engine, pid: int) -> Iterator[None]:
         """Have a program ended too that would outlast us: one that does not end with its container."""

@@ -1,17 +1,20 @@
 #!/bin/sh
 # usage: watchdog.sh LABEL DOCKER [FLAG...]
-# Reads until its standard input ends. The owner writes "child PID" and "gone PID" of programs that outlast it, and
-# "done" when nothing is left to remove. An end without it means that the owner was killed: then those programs are
-# ended, and whatever carries its label is removed, also what appears a little later.
+# Reads until its standard input ends. The owner writes "child PID" and "gone PID" of programs that outlast it,
+# "network NAME" of a network that it makes, and "done" when nothing is left to remove. An end without it means that the
+# owner was killed: then those programs are ended, and whatever carries its label is removed, also what appears a little
+# later.
 set -u
 trap '' HUP INT TERM
 label=$1
 shift
 children=
+networks=
 while read -r word pid; do
     case $word in
     done) exit 0 ;;
     child) children="$children $pid" ;;
+    network) networks="$networks $pid" ;;
     gone)
         kept=
         for child in $children; do
@@ -38,5 +41,7 @@ while [ "$quiet" -lt 10 ] && [ "$tries" -lt 60 ]; do
             "$@" rm --force --volumes $found
         fi
     fi
+    # shellcheck disable=SC2086  # names, one a word
+    [ -z "$networks" ] || "$@" network rm $networks
     sleep 0.5
 done

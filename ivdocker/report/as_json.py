@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ivdocker.report.verdict import Report, RunReport
+from ivdocker.report.verdict import MemorySearch, Report, RunReport
 
 SCHEMA = "ivdocker/report/v1"
 
@@ -40,7 +40,15 @@ def _run(run: RunReport) -> dict[str, Any]:
         "resources": run.resources._asdict(),
         "load_seconds": None if run.load_seconds is None else round(run.load_seconds, 3),
         "log_errors": run.log_errors,
+        "memory_search": _memory_search(run.memory_search) if run.memory_search else None,
         "failure": run.failure._asdict() if run.failure else None,
         "history": [failure._asdict() for failure in run.history],
         "kept": run.kept,
+    }
+
+
+def _memory_search(search: MemorySearch) -> dict[str, Any]:
+    return {
+        "smallest_bytes": search.smallest_bytes,
+        "tries": [{**tried._asdict(), "seconds": round(tried.seconds, 3)} for tried in search.tries],
     }

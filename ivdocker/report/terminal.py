@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ivdocker import clock
 from ivdocker.errors import Failure
-from ivdocker.report.verdict import Report, RunReport
+from ivdocker.report.verdict import MemoryTry, Report, RunReport
 
 if TYPE_CHECKING:
     from ivdocker.query.send import Outcome
@@ -55,6 +55,13 @@ class Terminal:
         if self._level >= 1:
             self._line(run.image, f"measured {'':10}  {', '.join(_figures(run))}")
 
+    def tried_memory(self, image: str, tried: MemoryTry) -> None:
+        """A run with a memory limit."""
+        if self._level >= 1:
+            result = tried.code or "loads and answers"
+            limit = f"--memory={tried.limit_bytes >> 20}m"
+            self._line(image, f"memory   {tried.seconds:7.2f} s  {limit:<16} {result}")
+
     def pull(self, image: str, output: bytes, progress: str) -> None:
         """docker's own progress bars on a terminal, a line every few seconds elsewhere."""
         if self._level < 1:
@@ -75,6 +82,9 @@ class Terminal:
         """The end: for each image its verdict, and for one that is not blessed the cause and what to do."""
         for run in report.runs:
             self._line("", self._summary(report, run), _COLOURS[run.verdict])
+            if run.memory_search and run.memory_search.smallest_bytes:
+                smallest = run.memory_search.smallest_bytes >> 20
+                self._line("", f"  smallest memory limit under which it loads and answers: {smallest}m")
             if run.failure:
                 for line in _explanation(run):
                     self._line("", f"  {line}")

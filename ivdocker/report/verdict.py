@@ -28,6 +28,22 @@ class RequestFigures(NamedTuple):
     """The share of requests that failed or were answered wrongly, from 0 to 1."""
 
 
+class MemoryTry(NamedTuple):
+    """A run with a memory limit. ``code``: its failure's, None when it was blessed."""
+
+    limit_bytes: int
+    verdict: Verdict
+    code: str | None
+    seconds: float
+
+
+class MemorySearch(NamedTuple):
+    """``smallest_bytes``: the smallest limit that was seen to be enough; None when none was found."""
+
+    smallest_bytes: int | None
+    tries: tuple[MemoryTry, ...]
+
+
 class RunReport:
     """One model on one image. ``stages``: seconds of the stages that were reached: pull, start, running, load, query,
     stop."""
@@ -43,6 +59,7 @@ class RunReport:
         self.resources = Usage()
         self.log_errors: int | None = None
         """Lines of the server's log that report an error."""
+        self.memory_search: MemorySearch | None = None
         self.failure: Failure | None = None
         self.history: tuple[Failure, ...] = ()
         """The failures of the attempts before this one."""

@@ -23,7 +23,6 @@ from ivdocker.errors import (
     Failure,
     GracefulShutdown,
     JobAborted,
-    UsageError,
     error_for,
 )
 from ivdocker.lifecycle import orphans, ownership
@@ -31,8 +30,9 @@ from ivdocker.lifecycle.shutdown import guard
 from ivdocker.lifecycle.watchdog import watchdogs
 from ivdocker.model_path import locate
 from ivdocker.runners import removal
-from ivdocker.runners.addresses import addresses
+from ivdocker.runners.addresses import addresses, publish_address
 from ivdocker.runners.base import BaseModelServerRunner
+from ivdocker.runners.network import OfflineNetwork
 from ivdocker.runners.options import Identity, RunOptions, container_spec
 from ivdocker.runners.usage import UsageWatch
 from ivdocker.runners.watch import ContainerWatch
@@ -99,6 +99,9 @@ class LocalDockerRunner(BaseModelServerRunner):
         self._stopping = threading.Event()
         self._stop_lock = threading.RLock()
         self._stopped = False
+        self._network: OfflineNetwork | None = None
+        self.stopped_with: int | None = None
+        """The exit code with which the server took its SIGTERM, with ``options.graceful_stop``."""
         self.pull_seconds: float | None = None
         """Seconds that the pull took; None when there was none."""
 
@@ -127,7 +130,7 @@ class LocalDockerRunner(BaseModelServerRunner):
     @property
     def command(self) -> str | None:
         """The docker command that runs the same server in a terminal, from Start() on. Secrets are not in it."""
-        return self._engine.foreground_command(self._spec) if self._spec else None
+        return self._engine.foreground_command(self._spec, self._network is not None) if self._spec else None
 
     def measure(self) -> UsageWatch:
         """Begin to sample what the container takes, once it runs; the caller closes it."""
@@ -138,8 +141,10 @@ class LocalDockerRunner(BaseModelServerRunner):
         """The container that Start() would make. Raises UsageError."""
         model = locate(self._model_path)
         params = self._binary.MakeDockerRunParams(model_path=model.location, needs_mount=not model.is_uri)
-        identity = Identity(name, ownership.labels(self._options.keep))
-        return container_spec(params, tuple(self._ports().values()), self._options, identity, self._publish_address())
+        identity = Identity(name, ownership.labels(self._options.keep, self._options.offline))
+        remote_host = self._engine.remote_host if self._options.network != "host" else None
+        address = publish_address(self._config.host_ip_address, remote_host)
+        return container_spec(params, tuple(self._ports().values()), self._options, identity, address)
 
     def Start(self) -> None:
         """Run the container; an image that is missing is pulled first (``options.pull``).
@@ -153,7 +158,11 @@ class LocalDockerRunner(BaseModelServerRunner):
             guard.add(self)
             watchdogs.hold(self._engine)
             self._is_guarded = True
-            self._run(self.plan(self._name))
+            spec = self.plan(self._name)
+            if self._options.offline:
+                self._network = OfflineNetwork(self._engine, self._name, self._options.keep)
+                self._network.create()
+            self._run(spec)
         except EngineError as error:
             self._start_over.set()
             self.Stop()
@@ -305,20 +314,11 @@ class LocalDockerRunner(BaseModelServerRunner):
     def _endpoint_of(self, state: ContainerState) -> Endpoint | None:
         """None while a port has no binding yet."""
         ports = self._ports()
-        found = addresses(state, ports, self._engine.remote_host)
+        found = addresses(state, ports, self._engine.remote_host, self._name if self._network else None)
         if found is None:
             return None
         main = next(protocol for protocol, port in ports.items() if port == self._binary.container_port)
         return Endpoint(found[main], found, self.check)
-
-    def _publish_address(self) -> str:
-        address = self._config.host_ip_address
-        if not address and self._engine.remote_host and self._options.network != "host":
-            raise UsageError(
-                f"the engine is on another machine ({self._engine.remote_host}), whose loopback cannot be reached from"
-                " here; name an address of that machine: local_docker.host_ip_address in the ServingSpec"
-            )
-        return address or "127.0.0.1"
 
     def _signatures(self) -> tuple[Signature, ...]:
         """The binary's own; TFX's own object has none and is known by its image."""
@@ -363,7 +363,11 @@ class LocalDockerRunner(BaseModelServerRunner):
             has_ended = self._watch is not None and (self._watch.end is not None or self._watch.is_gone)
             if self._is_made and not has_ended:
                 removal.stop(self._engine, name, self._options.grace_s, guard.hurry)
+                if self._options.graceful_stop:
+                    self.stopped_with = removal.exit_code(self._engine, name)
             removal.remove(self._engine, name, deadline, self._may_appear)
+        if self._network and not leave:
+            self._network.remove(deadline)
         if self._watch:
             self._watch.close()
         if self._evidence:

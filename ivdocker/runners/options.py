@@ -44,7 +44,8 @@ class RunOptions(NamedTuple):
     ``env`` may hold secrets: its values reach docker through its environment, not through its command line.
     ``memory`` and ``shm_size`` are sizes as docker writes them (``2g``), ``cpus`` a number (``1.5``). ``grace_s``:
     seconds between SIGTERM and SIGKILL. ``keep``: a container may be left behind with :meth:`LocalDockerRunner.Leave`.
-    ``evidence``: a folder to write down in what happens.
+    ``evidence``: a folder to write down in what happens. ``offline``: no way out of the container. ``graceful_stop``:
+    without docker's own init as PID 1, so that it shows what the image makes of SIGTERM.
     """
 
     engine: str = "docker"
@@ -63,6 +64,8 @@ class RunOptions(NamedTuple):
     grace_s: int = STOP_GRACE_S
     keep: bool = False
     evidence: Path | None = None
+    offline: bool = False
+    graceful_stop: bool = False
 
 
 class Identity(NamedTuple):
@@ -89,6 +92,8 @@ def container_spec(
     check_image_name(str(params["image"]))
     if options.network == "none":
         raise UsageError("--network none leaves no way to reach the server")
+    if options.offline and options.network:
+        raise UsageError(f"--offline makes a network of its own: it cannot be had with --network {options.network}")
     environment = {str(key): str(value) for key, value in (params.get("environment") or {}).items()}
     plain = {key: value for key, value in options.env.items() if key in _CLIENT_READS}
     secret = {key: value for key, value in options.env.items() if key not in plain}
@@ -101,13 +106,14 @@ def container_spec(
         secret_env=secret,
         env_files=options.env_files,
         mounts=tuple(Mount(str(m["Source"]), str(m["Target"])) for m in params.get("mounts") or ()),
-        ports=ports if options.network != "host" else (),
+        ports=ports if options.network != "host" and not options.offline else (),
         publish_address=address,
-        flags=_flags(options, params.get("shm_size")),
+        init=not options.graceful_stop,
+        flags=_flags(options, params.get("shm_size"), identity.name if options.offline else options.network),
     )
 
 
-def _flags(options: RunOptions, default_shm_size: str | None) -> tuple[str, ...]:
+def _flags(options: RunOptions, default_shm_size: str | None, network: str | None) -> tuple[str, ...]:
     valued = {
         # Without an equal --memory-swap as much swap again would be allowed.
         "memory": options.memory,
@@ -117,7 +123,7 @@ def _flags(options: RunOptions, default_shm_size: str | None) -> tuple[str, ...]
         "shm-size": options.shm_size or default_shm_size,
         "platform": options.platform,
         "user": options.user,
-        "network": options.network,
+        "network": network,
     }
     hardened = ("--cap-drop=ALL", "--read-only", "--tmpfs=/tmp", "--pids-limit=1024") if options.hardened else ()
     return (*(f"--{name}={value}" for name, value in valued.items() if value), *hardened, *options.docker_args)

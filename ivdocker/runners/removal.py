@@ -28,6 +28,30 @@ def stop(engine: Engine, name: str, grace_s: int, hurry: threading.Event) -> Non
         log.info("%s", error)
 
 
+def exit_code(engine: Engine, name: str) -> int | None:
+    """With what a container has ended; None when the engine does not tell."""
+    try:
+        state = engine.inspect(name)
+    except EngineError as error:
+        log.info("%s", error)
+        return None
+    return state.exit_code if state and state.has_ended else None
+
+
+def remove_network(engine: Engine, name: str, deadline: clock.Deadline) -> bool:
+    """Until it is gone; whether that is so."""
+    while True:
+        try:
+            engine.remove_network(name, timeout_s=min(_REMOVE_CALL_S, engine.timeout_s, max(1.0, deadline.remaining)))
+            return True
+        except EngineError as error:
+            log.info("%s", error)
+        if deadline.expired:
+            log.warning("could not remove a network; do it by hand: docker network rm %s", name)
+            return False
+        clock.sleep(_RETRY_S)
+
+
 def remove(engine: Engine, name: str, deadline: clock.Deadline, may_appear: bool) -> bool:
     """Until it is gone, and where it may yet appear, until it has stayed away for a while; whether that is so."""
     quiet = clock.Deadline.after(_LATE_ARRIVAL_S if may_appear else 0)

@@ -15,9 +15,11 @@ _STATS_S = 10.0
 
 
 class Usage(NamedTuple):
-    """``peak_memory_bytes``: the most that was seen at once, resident memory of all processes of the container where
-    they can be seen from here, else what ``docker stats`` says; a peak between two samples (0.2 s, with docker stats
-    2 s) is missed. ``cpu_seconds``: of all its processes. None: could not be measured."""
+    """``peak_memory_bytes``: the most that was seen at once: resident memory of all processes of the container where
+    they can be seen from here, else what ``docker stats`` says. What several processes take together between two
+    samples (0.2 s, with docker stats 2 s) is missed; of a single one Linux keeps the peak. ``cpu_seconds``: of all its
+    processes. None: could not be measured.
+    """
 
     peak_memory_bytes: int | None = None
     cpu_seconds: float | None = None
@@ -57,7 +59,8 @@ class UsageWatch:
         usage = processes.tree_usage(self._state.pid)
         if usage is None:
             return False
-        self._usage = Usage(max(usage.memory_bytes, self._usage.peak_memory_bytes or 0), usage.cpu_seconds)
+        seen = (usage.memory_bytes, usage.largest_peak_bytes, self._usage.peak_memory_bytes or 0)
+        self._usage = Usage(max(seen), usage.cpu_seconds)
         return True
 
     def _sample_there(self) -> bool:

@@ -188,6 +188,13 @@ def ps(state: str, argv: list[str]) -> Answer:
     return 0, "".join(f"{line}\n" for line in lines), ""
 
 
+def network(_state: str, argv: list[str]) -> Answer:
+    """There are none: the fake's servers have no network of their own."""
+    if argv[:2] != ["network", "ls"]:
+        _unknown(argv)
+    return 0, "", ""
+
+
 def version(_state: str, argv: list[str]) -> Answer:
     if argv != ["version", "--format={{json .}}"]:
         _unknown(argv)
@@ -224,6 +231,7 @@ VERBS = {
     "stop": stop,
     "rm": remove,
     "ps": ps,
+    "network": network,
     "version": version,
     "image": image,
     "pull": pull,

@@ -33,6 +33,7 @@ RANKS = {
     "report": 5.0,
     "budgets": 5.05,
     "attempts": 5.1,
+    "memory_search": 5.12,
     "validation": 5.15,
     "rehearse": 5.2,
     "server": 5.2,

@@ -320,3 +320,13 @@ def test_memory_in_use_is_read_from_the_stats_of_docker_and_podman(output: bytes
 def test_stats_of_any_other_shape_are_unreadable(output: bytes) -> None:
     with contextlib.suppress(parse.Unreadable):
         assert parse.memory(output) is None or parse.memory(output)
+
+
+def test_networks_are_read_from_docker_and_podman() -> None:
+    docker = b'{"Name":"ivdocker-1","Labels":"ivdocker.session=x,ivdocker.owner-pid=7"}\n{"Name":"other","Labels":""}\n'
+    podman = b'[{"name": "ivdocker-1", "labels": {"ivdocker.session": "x"}}]'
+    assert [(each.name, each.labels.get("ivdocker.session")) for each in parse.networks(docker)] == [
+        ("ivdocker-1", "x"),
+        ("other", None),
+    ]
+    assert [(each.name, each.labels) for each in parse.networks(podman)] == [("ivdocker-1", {"ivdocker.session": "x"})]
