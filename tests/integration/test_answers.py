@@ -61,8 +61,8 @@ def test_every_kind_of_input_and_a_batch_within_the_models_limit(tmp_path: Path,
     (model / "config.pbtxt").write_text(MANY)
     (model / "1" / "model.py").write_text(CODE.replace("SIZE", size))
     evidence = tmp_path / "evidence"
-    what = {"synthesize": 3, "options": ivdocker.RunOptions(evidence=evidence)}
-    (run,) = ivdocker.validate(model, images=[IMAGE], **what).runs
+    options = ivdocker.RunOptions(evidence=evidence)
+    (run,) = ivdocker.validate(model, images=[IMAGE], synthesize=3, options=options).runs
     assert (run.failure.message.partition(": wrong answer ")[2] if run.failure else None) == words
     (file,) = evidence.glob("*/requests.jsonl")
     sent = [json.loads(line)["request"] for line in file.read_text("utf-8").splitlines()]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ivdocker.errors import Failure
 from ivdocker.query.checks import error_in, wrong_content
 from ivdocker.query.requests import Request
-from ivdocker.query.send import Outcome, Tally, _judged, send_all
+from ivdocker.query.send import Outcome, Pace, Tally, _judged, send_all
 from ivdocker.serving.tensorflow_serving import TensorFlowServingClient
 from tests.unit.loopback import model_server
 from tests.unit.test_parse import JSON_VALUES
@@ -176,7 +176,7 @@ def sent(*answers: Any, asked: Request | None = None, deterministic: bool = Fals
         for answer in answers:
             server.on(PREDICT, answer)
         client = TensorFlowServingClient(server.endpoint, "m")
-        tally = send_all(client, [asked or request()], seen.append, deterministic)
+        tally = send_all(client, [asked or request()], seen.append, Pace(deterministic))
     return tally, seen
 
 

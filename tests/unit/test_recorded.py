@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ivdocker.errors import UsageError
+from ivdocker.errors import Failure, UsageError
 from ivdocker.query import requests
 from ivdocker.query.recorded import Answers, Recording
 from ivdocker.query.requests import Request
@@ -107,3 +107,10 @@ def test_answers_become_what_is_expected_as_often_as_they_are_read() -> None:
     assert again[-1].body == b"\x00\xff"
     assert again[-1].message.headers == {"A": "b"}
     assert again[0].where == "f:1, as ref:1 answered it"
+
+
+def test_a_wrong_answer_is_expected_of_nobody() -> None:
+    with Answers("ref:1") as answers:
+        answers.add(outcome({}, {"y": 2}, expect={"y": 1})._replace(failure=Failure("response-mismatch", "wrong")))
+        (again,) = answers
+    assert (again.expect, again.where) == ({"y": 1}, "f:1")
