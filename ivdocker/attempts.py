@@ -232,7 +232,7 @@ def _query(
         tally = send_all(client, asked, lambda outcome: _tell(job, binary, runner, outcome), pace)
         stages.report.requests = _figures(tally)
         good = tally.sent - tally.failed - tally.mismatched
-        stage.text = f"{good} of {tally.sent} requests answered as they should be"
+        stage.text = f"{good} of {tally.sent} requests answered as they should be" if tally.sent else ""
     may_fail = job.budgets.error_rate is not None and tally.sent > 0
     if tally.first_failure is not None and not may_fail:
         raise InfraValidationError(failure=tally.first_failure)

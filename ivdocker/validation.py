@@ -83,7 +83,7 @@ def validate(
 
 def with_reference(job: Job, image: str, server: str = "auto", model_name: str | None = None) -> Job:
     """The job, with the answers of ``image`` as what is expected of the others. Raises UsageError."""
-    return job._replace(against=_binary(image, job.model, server, model_name or job.spec.model_name))
+    return job._replace(against=_binary(image, job.model, server, model_name or job.binaries[0].model_name))
 
 
 def load_requests(path: str | os.PathLike[str] | None) -> Sequence[Request]:

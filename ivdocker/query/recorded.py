@@ -41,12 +41,12 @@ class Answers:
         self._file.truncate()
 
     def add(self, outcome: Outcome) -> None:
-        """Raises EnvironmentFailed when it cannot be written."""
+        """A wrong answer is expected of nobody. Raises EnvironmentFailed when it cannot be written."""
         request = outcome.request
+        if outcome.failure is None:
+            where = f"{request.where}, as {self._image} answered it"
+            request = request._replace(expect=outcome.answer, where=where, origin="reference")
         request = request._replace(
-            expect=outcome.answer,
-            where=f"{request.where}, as {self._image} answered it",
-            origin="reference",
             # What stands there where nothing is said cannot be pickled.
             headers=dict(request.headers),
             leading=dict(request.leading),

@@ -192,7 +192,8 @@ def _difference(expected: Any, found: Any, rtol: float = 0, atol: float = 0) -> 
 def _no_json(answer: http.Answer, error: ValueError) -> str:
     if not answer.body.strip():
         return f"HTTP {answer.status} with an empty answer"
-    kind = f" ({answer.content_type})" if answer.content_type else ""
+    # Plain text is also what is said of an answer that bears no type.
+    kind = f" ({answer.content_type})" if answer.content_type not in ("", "text/plain") else ""
     why = f", not even UTF-8: {error.reason}" if isinstance(error, UnicodeDecodeError) else ""
     return f"HTTP {answer.status}, and the answer is no JSON{kind}{why}: {_cut(answer.text)!r}"
 

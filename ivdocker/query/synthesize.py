@@ -82,7 +82,8 @@ def _batch_sizes(inputs: Sequence[Tensor], limit: int | None) -> list[int]:
 
 
 def _count(inputs: Sequence[Tensor], size: int) -> int:
-    return sum(math.prod(_shape(tensor, size)) for tensor in inputs)
+    """Of the values; a dimension of 0 counts as 1, for what it holds none of are lists all the same."""
+    return sum(math.prod(max(1, dimension) for dimension in _shape(tensor, size)) for tensor in inputs)
 
 
 def _shape(tensor: Tensor, size: int) -> tuple[int, ...]:

@@ -175,12 +175,14 @@ class Model:
     def metadata(self, name: str, version: int | None) -> tuple[int, str, str]:
         self.find(name, version)
 
-        def tensor(tensor_name: str) -> dict[str, object]:
+        def tensor(tensor_name: str, dtype: str = "DT_FLOAT") -> dict[str, object]:
             shape = {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
-            return {"dtype": "DT_FLOAT", "tensor_shape": shape, "name": f"{tensor_name}:0"}
+            return {"dtype": dtype, "tensor_shape": shape, "name": f"{tensor_name}:0"}
 
         method = "tensorflow/serving/predict"
-        default = {"inputs": {"x": tensor("x")}, "outputs": {"y": tensor("y")}, "method_name": method}
+        told = self.faults.get("inputs", {"x": "DT_FLOAT"})
+        inputs = {input_name: tensor(input_name, dtype) for input_name, dtype in told.items()}
+        default = {"inputs": inputs, "outputs": {"y": tensor("y")}, "method_name": method}
         spec = {"name": name, "signature_name": "", "version": str(self.version)}
         signatures = {"signature_def": {"signature_def": {"serving_default": default}}}
         return 200, JSON, dumps({"model_spec": spec, "metadata": signatures}) + "\n"
@@ -206,4 +208,5 @@ class Model:
         key, values = read_input(request)
         offset = 2 + faults.get("add", 0) + (number % 2 == 0 if faults.get("flaky") else 0)
         answers = [float("nan") if faults.get("nan") else 0.5 * value + offset for value in values]
+        answers = answers[: len(answers) - faults.get("drop", 0)]
         return 200, JSON, f'{{\n    "{key}": {dumps(answers)}\n}}'
