@@ -140,7 +140,7 @@ def _figures(run: RunReport) -> Iterator[str]:
     if used.cpu_seconds is not None:
         yield f"{used.cpu_seconds:.1f} s of CPU"
     if run.log_errors is not None:
-        yield f"{run.log_errors} errors in the log"
+        yield f"{run.log_errors} error{'' if run.log_errors == 1 else 's'} in the log"
 
 
 def _short(value: Any) -> str:
