@@ -54,6 +54,8 @@ _TICK_S = 0.02
 class Observer(Protocol):
     """Told what happens while it happens."""
 
+    def server(self, binary: ServingBinary) -> None: ...
+
     def stage(self, image: str, stage: str, seconds: float, text: str) -> None: ...
 
     def outcome(self, image: str, outcome: Outcome) -> None: ...
@@ -69,6 +71,8 @@ class Observer(Protocol):
 
 class Silent:
     """An observer that says nothing."""
+
+    def server(self, binary: ServingBinary) -> None: ...
 
     def stage(self, image: str, stage: str, seconds: float, text: str) -> None: ...
 
@@ -128,6 +132,7 @@ class Job(NamedTuple):
 def run_one(job: Job, binary: ServingBinary, engine: EngineQuestion) -> RunReport:
     """One image of the job, tried again where that may help. Raises UsageError, GracefulShutdown."""
     history: list[Failure] = []
+    job.observer.server(binary)
     while True:
         report = _run_once(job, binary, engine, len(history) + 1)
         report.attempts, report.history = len(history) + 1, tuple(history)
@@ -140,6 +145,7 @@ def run_one(job: Job, binary: ServingBinary, engine: EngineQuestion) -> RunRepor
 
 def _run_once(job: Job, binary: ServingBinary, engine: EngineQuestion, attempt: int) -> RunReport:
     report = RunReport(binary.image, binary.kind)
+    report.server_reason = binary.server_reason
     options = job.options._replace(evidence=_evidence_folder(job, binary, attempt))
     runner = LocalDockerRunner(
         job.model.location,
@@ -200,7 +206,7 @@ def _attempt(job: Job, binary: ServingBinary, runner: LocalDockerRunner, stages:
     with _measured(job, report, runner):
         with stages.timed("load") as stage:
             client.WaitUntilModelLoaded(deadline)
-            stage.text = f"model {binary.model_name} is ready"
+            stage.text = ready_text(client.models)
         if asks(job):
             _query(job, binary, runner, client, stages)
     failure = exceeded(job.budgets, report)
@@ -236,6 +242,11 @@ def _query(
     may_fail = job.budgets.error_rate is not None and tally.sent > 0
     if tally.first_failure is not None and not may_fail:
         raise InfraValidationError(failure=tally.first_failure)
+
+
+def ready_text(models: Sequence[str]) -> str:
+    """That they are ready, in words."""
+    return f"model {models[0]} is ready" if len(models) == 1 else f"models {', '.join(models)} are ready"
 
 
 def asks(job: Job) -> bool:

@@ -26,7 +26,7 @@ def commands(job: Job) -> Iterator[str]:
             yield f"# {job.synthesize} requests made up for the inputs that the server tells, with the seed {job.seed}"
         for request in job.requests:
             message = request.message
-            path = client.predict_path(message.model_name, message.version)
+            path = client.path_of(message)
             yield " ".join(["curl", *client.curl_arguments(message), address + shlex.quote(path)])
         yield f"{docker} stop {engine.dialect.stop_timeout_flag}={job.options.grace_s} {name}"
         yield f"{docker} rm --force --volumes {name}"

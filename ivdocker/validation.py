@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ivdocker import budgets, clock
 from ivdocker.attempts import LOAD_TIMEOUT_S, EngineQuestion, Job, asks, run_one
+from ivdocker.engine.client import EngineError
+from ivdocker.engine.parse import Image
 from ivdocker.errors import UsageError
 from ivdocker.lifecycle.shutdown import guard
 from ivdocker.model_path import ModelPath, locate
@@ -16,13 +19,19 @@ from ivdocker.runners.local_docker import engine_for
 from ivdocker.runners.options import RunOptions, check_image_name
 from ivdocker.serving import registry
 from ivdocker.serving.base import ServingBinary
-from ivdocker.spec import ServingSpec
+from ivdocker.spec import LocalDockerConfig, ServingSpec
 
 if TYPE_CHECKING:
     from ivdocker.query.requests import Request
 
 _TICK_S = 0.02
 _QUESTIONS = ("synthesize", "seed", "deterministic", "record", "repeat", "concurrency", "budgets", "find_memory")
+
+
+class _What(NamedTuple):
+    server: str
+    model_name: str | None
+    options: RunOptions
 
 
 def plan(
@@ -45,7 +54,8 @@ def plan(
         for binary in binaries:
             check_image_name(binary.image)
     else:
-        binaries = [_binary(image, located, server, model_name) for image in images]
+        what = _What(server, model_name, options or RunOptions())
+        binaries = [_binary(image, located, what) for image in images]
     return Job(located, binaries, serving_spec, options or RunOptions())
 
 
@@ -171,10 +181,24 @@ def _run_each(job: Job, engine: EngineQuestion) -> list[RunReport]:
         return [run.result() for run in runs]
 
 
-def _binary(image: str, model: ModelPath, server: str, model_name: str | None) -> ServingBinary:
+def _binary(image: str, model: ModelPath, what: _What) -> ServingBinary:
     check_image_name(image)
-    chosen = registry.choose(server, image, model)
-    return chosen.binary(image, model_name or chosen.model_name(model))
+    choice = registry.choose(what.server, image, model, lambda: _local_image(image, what.options))
+    chosen = choice.server.binary
+    names = chosen.model_names(model)
+    name = what.model_name or names[0]
+    binary = chosen(image, name, [*names, *([] if name in names else [name])] if len(names) > 1 else [name])
+    binary.server_reason, binary.server_is_evident = choice.reason, choice.is_evident
+    if what.options.routes:
+        binary.take_routes(what.options.routes)
+    return binary
+
+
+def _local_image(name: str, options: RunOptions) -> Image | None:
+    """The image's configuration; None when it is not here yet, or the engine does not say: the run will tell why."""
+    with suppress(EngineError):
+        return engine_for(LocalDockerConfig(), options.engine).image(name)
+    return None
 
 
 def _run_one(job: Job, binary: ServingBinary, engine: EngineQuestion) -> RunReport:

@@ -87,8 +87,14 @@ class Listed(NamedTuple):
 
 
 class Image(NamedTuple):
+    """What ``image inspect`` says. ``entrypoint`` and ``command`` are the words that the image starts with."""
+
     id: str
     platform: str
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    env: Mapping[str, str] = MappingProxyType({})
+    labels: Mapping[str, str] = MappingProxyType({})
 
 
 def container(output: bytes, dialect: Dialect) -> ContainerState:
@@ -133,7 +139,15 @@ def image(output: bytes) -> Image:
     """One image from the output of ``image inspect``. Raises Unreadable."""
     try:
         record = json.loads(output)[0]
-        return Image(str(record["Id"]), f"{record.get('Os') or '?'}/{record.get('Architecture') or '?'}")
+        config = record.get("Config") or {}
+        return Image(
+            id=str(record["Id"]),
+            platform=f"{record.get('Os') or '?'}/{record.get('Architecture') or '?'}",
+            entrypoint=_words(config.get("Entrypoint")),
+            command=_words(config.get("Cmd")),
+            env={name: value for name, _, value in (str(pair).partition("=") for pair in config.get("Env") or ())},
+            labels={str(key): str(value) for key, value in (config.get("Labels") or {}).items()},
+        )
     except _WRONG as error:
         raise Unreadable(f"cannot read the engine's answer to image inspect: {error!r}") from None
 
@@ -204,6 +218,11 @@ def _records(output: bytes) -> list[Any]:
 def _addresses(networks: Mapping[str, Any]) -> dict[str, str]:
     found = {str(name): str((network or {}).get("IPAddress") or "") for name, network in networks.items()}
     return {name: address for name, address in found.items() if address}
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    """A command of an image: a list, of old images a text, and null where there is none."""
+    return (value,) if isinstance(value, str) else tuple(str(word) for word in value or ())
 
 
 def _lower(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ def _run(run: RunReport) -> dict[str, Any]:
         "image": run.image,
         "image_id": run.image_id,
         "server": run.server,
+        "server_reason": run.server_reason,
         "verdict": run.verdict,
         "attempts": run.attempts,
         "stages": {stage: round(seconds, 3) for stage, seconds in run.stages.items()},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ivdocker import clock
 from ivdocker.errors import Failure
 from ivdocker.report.verdict import MemoryTry, Report, RunReport
+from ivdocker.serving.base import ServingBinary
 
 if TYPE_CHECKING:
     from ivdocker.query.send import Outcome
@@ -35,6 +36,11 @@ class Terminal:
         self._colour = stream.isatty() and "NO_COLOR" not in os.environ
         self._lock = threading.Lock()
         self._since_pull_line: clock.Stopwatch | None = None
+
+    def server(self, binary: ServingBinary) -> None:
+        """Which server the image is run as, where that is not evident."""
+        if self._level >= 2 or (self._level == 1 and not binary.server_is_evident):
+            self._line(binary.image, f"{'server':<8} {'':9}  {binary.kind}: {binary.server_reason}")
 
     def stage(self, image: str, stage: str, seconds: float, text: str) -> None:
         """A stage that was completed."""

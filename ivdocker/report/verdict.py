@@ -51,6 +51,7 @@ class RunReport:
     def __init__(self, image: str, server: str) -> None:
         self.image = image
         self.server = server
+        self.server_reason: str | None = None
         self.image_id: str | None = None
         self.attempts = 1
         self.stages: dict[str, float] = {}

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from ivdocker.engine.argv import ContainerSpec, Mount
 from ivdocker.errors import UsageError
+from ivdocker.serving.client import Routes
 
 STOP_GRACE_S = 10
 
@@ -45,7 +46,8 @@ class RunOptions(NamedTuple):
     ``memory`` and ``shm_size`` are sizes as docker writes them (``2g``), ``cpus`` a number (``1.5``). ``grace_s``:
     seconds between SIGTERM and SIGKILL. ``keep``: a container may be left behind with :meth:`LocalDockerRunner.Leave`.
     ``evidence``: a folder to write down in what happens. ``offline``: no way out of the container. ``graceful_stop``:
-    without docker's own init as PID 1, so that it shows what the image makes of SIGTERM.
+    without docker's own init as PID 1, so that it shows what the image makes of SIGTERM. ``routes``: for a
+    server of the kind ``http``, its port and paths.
     """
 
     engine: str = "docker"
@@ -66,6 +68,7 @@ class RunOptions(NamedTuple):
     evidence: Path | None = None
     offline: bool = False
     graceful_stop: bool = False
+    routes: Routes | None = None
 
 
 class Identity(NamedTuple):

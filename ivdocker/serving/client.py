@@ -6,7 +6,7 @@ import abc
 import enum
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -81,6 +81,14 @@ class Message(NamedTuple):
     signature: str | None = None
 
 
+class Routes(NamedTuple):
+    """Where a server is asked that keeps to no protocol known here: its port in the container, and two paths."""
+
+    port: int = 8080
+    ready: str = "/health"
+    predict: str = "/predict"
+
+
 class Endpoint(str):
     """``"127.0.0.1:49153"``, the address of the server's main port, that also knows the other ones.
 
@@ -113,19 +121,30 @@ class Endpoint(str):
 
 
 class BaseModelServerClient(abc.ABC):
-    """Asks a model server over HTTP. An endpoint that is a plain str is taken for the server's HTTP address."""
+    """Asks a model server over HTTP. An endpoint that is a plain str is taken for the server's HTTP address.
 
-    def __init__(self, endpoint: str, model_name: str) -> None:
+    ``models``: the names of the models that must be ready, where they are several.
+    """
+
+    def __init__(self, endpoint: str, model_name: str, models: Sequence[str] = ()) -> None:
         self.endpoint = endpoint if isinstance(endpoint, Endpoint) else Endpoint(endpoint, {"http": str(endpoint)})
         self.model_name = model_name
+        self.models = tuple(models) or (model_name,)
         address = self.endpoint.http or str(self.endpoint)
-        host, _, port = address.rpartition(":")
-        self._address = (host.strip("[]"), int(port))
+        self._address = _host_and_port(address)
         self._outlived_a_break = False
 
-    @abc.abstractmethod
     def probe(self, deadline: clock.Deadline) -> Readiness:
-        """Look once whether the model is ready. Raises nothing."""
+        """Look once whether every model is ready. Raises nothing."""
+        for name in self.models:
+            seen = self.probe_model(name, deadline)
+            if seen.state is not ModelState.AVAILABLE:
+                return seen if len(self.models) == 1 else seen._replace(detail=f"{name!r}: {seen.detail}")
+        return Readiness(ModelState.AVAILABLE)
+
+    @abc.abstractmethod
+    def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
+        """Look once whether this model is ready. Raises nothing."""
 
     @abc.abstractmethod
     def ready_path(self) -> str:
@@ -215,7 +234,7 @@ class BaseModelServerClient(abc.ABC):
         try:
             limit = clock.Deadline.after(timeout_s)
             headers = _headers(message)
-            return self._http("POST", self._path_of(message), limit, self._content(message), headers)
+            return self._http("POST", self.path_of(message), limit, self._content(message), headers)
         except http.HttpError as error:
             self._check_end(error)
             code: FailureCode = "request-timeout" if error.kind == "timeout" else "request-failed"
@@ -225,7 +244,7 @@ class BaseModelServerClient(abc.ABC):
         """The command line that sends this request body or Message. Bytes come from its standard input."""
         message = request if isinstance(request, Message) else Message(request)
         address = f"http://{self.endpoint.http or self.endpoint}"
-        return " ".join(["curl", *self.curl_arguments(message), shlex.quote(address + self._path_of(message))])
+        return " ".join(["curl", *self.curl_arguments(message), shlex.quote(address + self.path_of(message))])
 
     def curl_arguments(self, message: Message) -> list[str]:
         """What curl needs beside the address, quoted for a shell."""
@@ -238,7 +257,8 @@ class BaseModelServerClient(abc.ABC):
             shlex.quote(word) for word in data
         ]
 
-    def _path_of(self, message: Message) -> str:
+    def path_of(self, message: Message) -> str:
+        """The path that takes this message."""
         return self.predict_path(message.model_name, message.version)
 
     def _content(self, message: Message) -> bytes:
@@ -275,6 +295,13 @@ class BaseModelServerClient(abc.ABC):
     ) -> http.Answer:
         return http.request(method, self._address, path, deadline=deadline, body=body, headers=headers)
 
+    def _state_of(self, path: str, deadline: clock.Deadline) -> http.Answer | Readiness:
+        """The answer to a look at a state; "not ready" while nobody answers."""
+        try:
+            return self._http("GET", path, deadline)
+        except http.HttpError as error:
+            return Readiness(ModelState.NOT_READY, f"the HTTP port does not answer yet ({error})")
+
     def _load_timeout(self, seconds: float, seen: Readiness | None) -> Failure:
         detail = seen.detail if seen else "there was no time to look"
         return Failure(
@@ -285,14 +312,23 @@ class BaseModelServerClient(abc.ABC):
 
 
 def error_text(answer: http.Answer) -> str:
-    """What the server says is wrong, in one line: the ``error`` of a JSON body, else the beginning of the body."""
+    """What the server says is wrong, in one line: the ``error`` of a JSON body (its ``message``, where it has one), the
+    ``message`` or ``detail``, else the beginning of the body."""
     try:
         record = answer.json()
     except ValueError:
         record = None
-    text = str(record["error"]) if isinstance(record, dict) and "error" in record else answer.text
+    text = answer.text
+    if isinstance(record, dict):
+        inner = record["error"] if isinstance(record.get("error"), dict) else record
+        text = next((str(inner[key]) for key in ("error", "message", "detail") if inner.get(key)), text)
     line = " ".join(text.split())
     return line if len(line) <= 300 else f"{line[:300]} ..."
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _headers(message: Message) -> dict[str, str]:

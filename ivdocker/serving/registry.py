@@ -1,42 +1,51 @@
-"""L3. The model servers that there are, and which of them an image or a model is for."""
+"""L3. The model servers that there are, and which of them an image or a model is for.
+
+A server's module is imported when that server is the one, or when nothing but a look at all of them can tell.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.serving import triton
-from ivdocker.serving.base import ServingBinary
-from ivdocker.serving.tensorflow_serving import TensorFlowServing
-from ivdocker.serving.triton import Triton
+
+if TYPE_CHECKING:
+    from ivdocker.engine.parse import Image
+    from ivdocker.serving.base import ServingBinary
 
 
 class Server(NamedTuple):
-    """How a model server is recognised. ``image_name`` is searched in an image's name without registry and tag."""
+    """A model server. ``home``: ``module:class`` in this room. ``image_name``: a regular expression searched in an
+    image's name without registry and tag; empty where no name tells."""
 
-    binary: type[ServingBinary]
-    image_name: str
-    takes: Callable[[ModelPath], bool]
-    model_name: Callable[[ModelPath], str]
+    kind: str
+    home: str
+    image_name: str = ""
+
+    @property
+    def binary(self) -> type[ServingBinary]:
+        module, _, name = self.home.partition(":")
+        return cast("type[ServingBinary]", getattr(import_module(f"ivdocker.serving.{module}"), name))
 
 
 SERVERS = (
-    Server(
-        TensorFlowServing,
-        r"tensorflow[-_/]?serving|tf[-_]?serving",
-        lambda model: (
-            model.has("saved_model.pb", "saved_model.pbtxt")
-            or any((folder / "saved_model.pb").exists() for folder in model.folders())
-        ),
-        lambda model: model.default_name,
-    ),
-    Server(Triton, r"triton", triton.looks_like_triton, triton.model_name),
+    Server("tensorflow-serving", "tensorflow_serving:TensorFlowServing", r"tensorflow[-_/]?serving|tf[-_]?serving"),
+    Server("triton", "triton:Triton", r"triton"),
 )
 
-KINDS = tuple(server.binary.kind for server in SERVERS)
+KINDS = tuple(server.kind for server in SERVERS)
+
+
+class Choice(NamedTuple):
+    """A server, and why this one. ``is_evident``: the user or the image's name says so."""
+
+    server: Server
+    reason: str
+    is_evident: bool = False
 
 
 def by_image(image: str) -> Server | None:
@@ -46,25 +55,44 @@ def by_image(image: str) -> Server | None:
     if slash and ("." in host or ":" in host or host == "localhost"):
         path = rest
     name = re.sub(r":[^/:]*$", "", path)
-    found = [server for server in SERVERS if re.search(server.image_name, name, re.IGNORECASE)]
+    found = [row for row in SERVERS if row.image_name and re.search(row.image_name, name, re.IGNORECASE)]
     return found[0] if len(found) == 1 else None
 
 
-def choose(kind: str, image: str, model: ModelPath) -> Server:
-    """The server for ``--server KIND``; for ``auto`` by the image's name, then by the model's folder.
+def choose(kind: str, image: str, model: ModelPath, look: Callable[[], Image | None] = lambda: None) -> Choice:
+    """The server for ``--server KIND``; for ``auto`` by the image's name, then by what ``look`` finds in the image,
+    then by the model's folder.
 
-    Raises UsageError when the kind is unknown or none, or more than one, fits.
+    ``look``: the image's configuration, None while it is not on this machine. Raises UsageError when the kind is
+    unknown, or when none or more than one fits.
     """
     if kind != "auto":
-        for server in SERVERS:
-            if server.binary.kind == kind:
-                return server
-        raise UsageError(f"unknown server {kind!r}; choose one of: auto, {', '.join(KINDS)}")
+        return Choice(by_kind(kind), "--server names it", is_evident=True)
     named = by_image(image)
     if named:
-        return named
-    fitting = [] if model.is_uri else [server for server in SERVERS if server.takes(model)]
+        return Choice(named, "the image's name tells", is_evident=True)
+    found = look()
+    fitting = _fitting(lambda binary: binary.told_by_image(found)) if found else []
+    if not fitting and not model.is_uri:
+        fitting = _fitting(lambda binary: binary.told_by_folder(model))
     if len(fitting) == 1:
         return fitting[0]
-    why = "more than one fits" if fitting else "neither its name nor the model's folder tells"
-    raise UsageError(f"cannot tell which model server {image!r} is ({why}); say it with --server {'|'.join(KINDS)}")
+    if fitting:
+        why = "more than one fits: " + " and ".join(f"{each.server.kind} ({each.reason})" for each in fitting)
+    else:
+        looked = "its configuration" if found else "(it is not on this machine yet)"
+        why = f"neither its name nor {looked} nor the model's folder tells"
+    raise UsageError(f"cannot tell which model server {image!r} is: {why}; say it with --server {'|'.join(KINDS)}")
+
+
+def by_kind(kind: str) -> Server:
+    """Raises UsageError for an unknown one."""
+    for server in SERVERS:
+        if server.kind == kind:
+            return server
+    raise UsageError(f"unknown server {kind!r}; choose one of: auto, {', '.join(KINDS)}")
+
+
+def _fitting(told: Callable[[type[ServingBinary]], str | None]) -> list[Choice]:
+    reasons = ((server, told(server.binary)) for server in SERVERS)
+    return [Choice(server, reason) for server, reason in reasons if reason]

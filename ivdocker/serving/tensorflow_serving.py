@@ -7,19 +7,14 @@ Facts from the server's sources (tensorflow/serving 2.8 to 2.20): its log lines 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote
 
 from ivdocker import clock, http
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, is_version
-from ivdocker.serving.base import (
-    DockerRunParams,
-    MountParams,
-    ServingBinary,
-    Signature,
-    bind,
-)
+from ivdocker.serving.base import DockerRunParams, MountParams, ServingBinary, Signature, Signs, bind
 from ivdocker.serving.client import (
     BaseModelServerClient,
     Message,
@@ -28,8 +23,12 @@ from ivdocker.serving.client import (
     Tensor,
     error_text,
 )
+from ivdocker.serving.text_proto import texts
 
 _BASE_PATH = "/models"
+
+_CONFIG = "models.config"
+"""A model config file of this name in the model's folder makes it a folder of several models."""
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -116,18 +115,37 @@ class TensorFlowServing(ServingBinary):
     """The ``tensorflow/serving`` image, or one made from it."""
 
     kind = "tensorflow-serving"
-    ports: ClassVar = {"grpc": 8500, "http": 8501}
+    ports = MappingProxyType({"grpc": 8500, "http": 8501})
     signatures = _SIGNATURES
+    signs = Signs(program=r"tf_serving_entrypoint\.sh|tensorflow_model_server")
 
     @property
     def container_port(self) -> int:
         return 8500
 
+    @classmethod
+    def told_by_folder(cls, model: ModelPath) -> str | None:
+        if model.has("saved_model.pb", "saved_model.pbtxt"):
+            return "the model's folder is a SavedModel"
+        if any((folder / "saved_model.pb").exists() for folder in model.folders()):
+            return "the model's folder holds a SavedModel"
+        return f"the model's folder holds {_CONFIG}" if model.has(_CONFIG) else None
+
+    @classmethod
+    def model_names(cls, model: ModelPath) -> list[str]:
+        """The folder's; with a model config file the names in it."""
+        return [name for name, _ in _configured(model)] or [model.default_name]
+
     def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
         # One attempt: with the default of 5 retries a bad model keeps the ports shut for five minutes.
         command = ["--max_num_load_retries=0"]
         mounts: list[MountParams] = []
-        if needs_mount:
+        configured = _configured(ModelPath(model_path)) if needs_mount else []
+        if configured:
+            home = _config_home(configured)
+            command.append(f"--model_config_file={home}/{_CONFIG}")
+            mounts.append(bind(model_path, home))
+        elif needs_mount:
             mounts.append(bind(model_path, self._target(ModelPath(model_path))))
         else:
             # The last of two equal flags holds, so this overrides the entrypoint's.
@@ -136,7 +154,7 @@ class TensorFlowServing(ServingBinary):
         return {"image": self.image, "environment": environment, "mounts": mounts, "command": command}
 
     def MakeClient(self, endpoint: str) -> TensorFlowServingClient:
-        return TensorFlowServingClient(endpoint, self.model_name)
+        return TensorFlowServingClient(endpoint, self.model_name, self.models)
 
     def _target(self, model: ModelPath) -> str:
         """A SavedModel becomes a version; a folder of versions becomes the base path, and so does one that is neither:
@@ -152,10 +170,10 @@ class TensorFlowServing(ServingBinary):
 class TensorFlowServingClient(BaseModelServerClient):
     """The REST API of TensorFlow Serving."""
 
-    def probe(self, deadline: clock.Deadline) -> Readiness:
+    def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
         """The REST port opens once the initial models are loaded; its status then names each version's state."""
         try:
-            answer = self._http("GET", self._path(), deadline)
+            answer = self._http("GET", self._path(name), deadline)
         except http.HttpError as error:
             return Readiness(ModelState.NOT_READY, f"the REST port does not answer yet ({error})")
         if answer.status == 404:
@@ -204,6 +222,29 @@ class TensorFlowServingClient(BaseModelServerClient):
 
     def _path(self, model_name: str | None = None) -> str:
         return f"/v1/models/{quote(model_name or self.model_name, safe='')}"
+
+
+def _configured(model: ModelPath) -> list[tuple[str, str]]:
+    """Name and base path of each model of the model config file; none without one."""
+    try:
+        return models_in((model.path / _CONFIG).read_text("utf-8", "replace"))
+    except OSError:
+        return []
+
+
+def models_in(config: str) -> list[tuple[str, str]]:
+    """Name and base path of each model of a model config file (``config/model_server_config.proto``)."""
+    found: dict[int, dict[str, str]] = {}
+    for text in texts(config):
+        if text.path == ("model_config_list", "config"):
+            found.setdefault(text.message, {}).setdefault(text.key, text.value)
+    return [(each["name"], each.get("base_path", "")) for each in found.values() if each.get("name")]
+
+
+def _config_home(models: list[tuple[str, str]]) -> str:
+    """Where the folder must lie for the base paths in it to be right: the server wants them absolute."""
+    parents = {base_path.rstrip("/").rpartition("/")[0] for _, base_path in models}
+    return (parents.pop() if len(parents) == 1 else "") or _BASE_PATH
 
 
 def _readiness(versions: list[tuple[str, dict[str, Any]]]) -> Readiness:

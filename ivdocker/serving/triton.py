@@ -5,34 +5,21 @@ Log lines and answers as seen with Triton 2.51.0 (24.10).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
-from urllib.parse import quote
+from types import MappingProxyType
+from typing import Any
 
 from ivdocker import clock, http
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, is_version
-from ivdocker.serving.base import (
-    DockerRunParams,
-    MountParams,
-    ServingBinary,
-    Signature,
-    bind,
-)
-from ivdocker.serving.client import (
-    JSON,
-    BaseModelServerClient,
-    ModelState,
-    Readiness,
-    Tensor,
-    error_text,
-)
+from ivdocker.serving.base import DockerRunParams, MountParams, ServingBinary, Signature, Signs, bind
+from ivdocker.serving.client import JSON, ModelState, Readiness, Tensor, error_text
+from ivdocker.serving.text_proto import texts
+from ivdocker.serving.v2 import OpenInferenceClient
 
 _REPOSITORY = "/models"
 _CONFIG = "config.pbtxt"
-_CONFIG_TOKEN = re.compile(r'#[^\n]*|[{}\[\]]|\bname\s*:\s*"([^"]*)"|"(?:[^"\\]|\\.)*"')
 
 _END = r'(?:\\n|"?$)'
 """Triton escapes the line breaks of a message and, since 24.06, quotes it."""
@@ -106,12 +93,22 @@ class Triton(ServingBinary):
     """The ``tritonserver`` image, or one made from it."""
 
     kind = "triton"
-    ports: ClassVar = {"http": 8000, "grpc": 8001, "metrics": 8002}
+    ports = MappingProxyType({"http": 8000, "grpc": 8001, "metrics": 8002})
     signatures = _SIGNATURES
+    signs = Signs(program=r"\btritonserver\b", variables=("TRITON_SERVER_VERSION",))
 
-    @property
-    def container_port(self) -> int:
-        return 8000
+    @classmethod
+    def told_by_folder(cls, model: ModelPath) -> str | None:
+        """A config.pbtxt where Triton has it."""
+        is_there = (_model_folder(model) / _CONFIG).exists() or _is_repository(model)
+        return f"the model's folder holds {_CONFIG}" if is_there else None
+
+    @classmethod
+    def model_names(cls, model: ModelPath) -> list[str]:
+        """By config.pbtxt, else by the folder; of a repository those of its models in the order of their folders."""
+        if _is_repository(model):
+            return [_model_name(ModelPath(str(folder))) for folder in model.folders()]
+        return [_model_name(model)]
 
     def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
         repository = _REPOSITORY if needs_mount else model_path
@@ -125,16 +122,10 @@ class Triton(ServingBinary):
         }
 
     def MakeClient(self, endpoint: str) -> TritonClient:
-        return TritonClient(endpoint, self.model_name)
+        return TritonClient(endpoint, self.model_name, self.models)
 
 
-def model_name(model: ModelPath) -> str:
-    """The name that Triton will know the model by: config.pbtxt's own, else the folder's.
-
-    Of a repository, the first of its models in the order of their names.
-    """
-    if _is_repository(model):
-        return model_name(ModelPath(str(model.folders()[0])))
+def _model_name(model: ModelPath) -> str:
     try:
         named = _name_in((_model_folder(model) / _CONFIG).read_text("utf-8", "replace"))
     except OSError:
@@ -143,21 +134,8 @@ def model_name(model: ModelPath) -> str:
 
 
 def _name_in(config: str) -> str | None:
-    """The name of the model itself: inputs and outputs, in brackets, have names too."""
-    depth = 0
-    for token in _CONFIG_TOKEN.finditer(config):
-        if token[0] in "{[":
-            depth += 1
-        elif token[0] in "}]":
-            depth -= 1
-        elif token[1] and depth == 0:
-            return token[1]
-    return None
-
-
-def looks_like_triton(model: ModelPath) -> bool:
-    """Whether there is a config.pbtxt where Triton has it."""
-    return (_model_folder(model) / _CONFIG).exists() or _is_repository(model)
+    """The name of the model itself: inputs and outputs have names too."""
+    return next((text.value for text in texts(config) if text.key == "name" and not text.path), None)
 
 
 def _is_repository(model: ModelPath) -> bool:
@@ -180,8 +158,8 @@ def _mounts(model: ModelPath, name: str) -> list[MountParams]:
     return [bind(model.location, f"{target}/{model.version}"), *beside]
 
 
-class TritonClient(BaseModelServerClient):
-    """Triton's HTTP API."""
+class TritonClient(OpenInferenceClient):
+    """Triton's HTTP API. Once ready, ``models`` is all that its repository holds."""
 
     def probe(self, deadline: clock.Deadline) -> Readiness:
         """Ready is the model's own word and the index's: /v2/health/ready says yes to an empty repository."""
@@ -197,20 +175,6 @@ class TritonClient(BaseModelServerClient):
             return Readiness(ModelState.NOT_READY, detail)
         return self._readiness(ready.status == 200, states)
 
-    def ready_path(self) -> str:
-        return f"{self._path()}/ready"
-
-    def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
-        return f"{self._path(model_name)}{f'/versions/{version}' if version else ''}/infer"
-
-    def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        del signature
-        return self._tensors("inputs", model_name)
-
-    def outputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        del signature
-        return self._tensors("outputs", model_name)
-
     def max_batch_size(self) -> int | None:
         record = self._metadata(f"{self._path()}/config")
         size = record.get("max_batch_size") if isinstance(record, dict) else None
@@ -220,17 +184,7 @@ class TritonClient(BaseModelServerClient):
         for tensor in inputs:
             if tensor.datatype in ("FP16", "BF16"):
                 raise UsageError(f"Triton takes no {tensor.datatype} in JSON, the type of the input {tensor.name!r}")
-        return {"inputs": [_input(tensor, values[tensor.name]) for tensor in inputs]}
-
-    def _tensors(self, key: str, model_name: str | None) -> list[Tensor]:
-        record = self._metadata(self._path(model_name))
-        try:
-            return [Tensor(t["name"], t["datatype"], tuple(int(size) for size in t["shape"])) for t in record[key]]
-        except (LookupError, TypeError, ValueError):
-            return []
-
-    def _path(self, model_name: str | None = None) -> str:
-        return f"/v2/models/{quote(model_name or self.model_name, safe='')}"
+        return super().request_body(values, inputs)
 
     def _readiness(self, is_ready: bool, states: list[tuple[str, str, str]]) -> Readiness:
         for name, state, reason in states:
@@ -241,14 +195,10 @@ class TritonClient(BaseModelServerClient):
             known = ", ".join(sorted({name for name, _, _ in states})) or "none"
             detail = f"Triton's repository does not list it (models listed: {known})"
             return Readiness(ModelState.UNAVAILABLE, detail, "model-not-found")
-        if is_ready and all(state in ("READY", "UNAVAILABLE") for _, state, _ in states):
-            return Readiness(ModelState.AVAILABLE)
-        return Readiness(ModelState.NOT_READY, f"Triton's repository index says {mine[0] or 'not tried'}")
-
-
-def _input(tensor: Tensor, data: Any) -> dict[str, Any]:
-    shape, inner = [], data
-    while isinstance(inner, list):
-        shape.append(len(inner))
-        inner = inner[0] if inner else None
-    return {"name": tensor.name, "shape": shape, "datatype": tensor.datatype, "data": data}
+        waiting = [f"{state or 'not tried'} for {name!r}" for name, state, _ in states
+                   if state not in ("READY", "UNAVAILABLE")]  # fmt: skip
+        if not is_ready or waiting:
+            said = ", ".join(waiting) or mine[0] or "not tried"
+            return Readiness(ModelState.NOT_READY, f"Triton's repository index says {said}")
+        self.models = tuple(dict.fromkeys(name for name, state, _ in states if state == "READY"))
+        return Readiness(ModelState.AVAILABLE)

@@ -8,7 +8,7 @@ import pytest
 
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, locate
-from ivdocker.serving import registry, triton
+from ivdocker.serving import registry
 from ivdocker.serving.client import Endpoint, Tensor
 from ivdocker.serving.tensorflow_serving import TensorFlowServing
 from ivdocker.serving.triton import Triton
@@ -84,7 +84,7 @@ def triton_model(root: Path, folder: str, config: str | None = CONFIG) -> Path:
 
 def triton_targets(path: Path) -> dict[str, str]:
     model = ModelPath(str(path))
-    params = Triton("tritonserver", triton.model_name(model)).MakeDockerRunParams(str(path), True)
+    params = Triton("tritonserver", Triton.model_names(model)[0]).MakeDockerRunParams(str(path), True)
     assert all(mount["ReadOnly"] for mount in params["mounts"])
     assert "--model-repository=/models" in params["command"]
     return {mount["Source"]: mount["Target"] for mount in params["mounts"]}
@@ -113,7 +113,7 @@ def test_a_triton_repository_is_mounted_as_it_is(tmp_path: Path) -> None:
     triton_model(tmp_path, "linear")
     triton_model(tmp_path, "other", CONFIG.replace("linear", "other"))
     assert triton_targets(tmp_path) == {str(tmp_path): "/models"}
-    assert triton.model_name(ModelPath(str(tmp_path))) == "linear"
+    assert Triton.model_names(ModelPath(str(tmp_path)))[0] == "linear"
 
 
 def test_triton_opens_a_uri_itself() -> None:
@@ -123,18 +123,18 @@ def test_triton_opens_a_uri_itself() -> None:
 
 
 def test_a_triton_model_without_a_configuration_has_its_folders_name(tmp_path: Path) -> None:
-    assert triton.model_name(ModelPath(str(triton_model(tmp_path, "plain", None)))) == "plain"
+    assert Triton.model_names(ModelPath(str(triton_model(tmp_path, "plain", None))))[0] == "plain"
 
 
 def test_a_name_inside_a_configuration_is_not_the_models_name(tmp_path: Path) -> None:
     """'name' may be left out at the top; the first one is then an input's."""
     path = triton_model(tmp_path, "plain", UNNAMED)
-    assert triton.model_name(ModelPath(str(path))) == "plain"
+    assert Triton.model_names(ModelPath(str(path)))[0] == "plain"
 
 
 def test_a_name_in_a_comment_is_not_the_models_name(tmp_path: Path) -> None:
     path = triton_model(tmp_path, "plain", '# name: "old"\nbackend: "python"\n')
-    assert triton.model_name(ModelPath(str(path))) == "plain"
+    assert Triton.model_names(ModelPath(str(path)))[0] == "plain"
 
 
 def test_tritons_endpoint_is_http() -> None:
@@ -172,12 +172,12 @@ def test_an_image_of_any_name_is_known_by_the_models_folder(tmp_path: Path) -> N
     python_model = triton_model(tmp_path, "python")
     for path, kind in ((saved_model, "tensorflow-serving"), (saved_model / "1", "tensorflow-serving"),
                        (python_model, "triton"), (python_model / "1", "triton")):  # fmt: skip
-        assert registry.choose("auto", "team/server:1", locate(path)).binary.kind == kind
+        assert registry.choose("auto", "team/server:1", locate(path)).server.kind == kind
 
 
 def test_the_server_that_is_asked_for_wins_over_the_images_name(tmp_path: Path) -> None:
     model = locate(make(tmp_path, "1/saved_model.pb"))
-    assert registry.choose("triton", "tensorflow/serving", model).binary is Triton
+    assert registry.choose("triton", "tensorflow/serving", model).server.binary is Triton
 
 
 def test_an_unknown_server_names_those_there_are(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_an_unknown_server_names_those_there_are(tmp_path: Path) -> None:
 
 
 def test_a_server_that_cannot_be_told_says_why(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"neither its name nor the model's folder tells.*--server"):
+    with pytest.raises(UsageError, match=r"neither its name nor .* nor the model's folder tells.*--server"):
         registry.choose("auto", "team/server", locate(tmp_path))
     make(tmp_path, "saved_model.pb", "config.pbtxt")
     with pytest.raises(UsageError, match=r"more than one fits.*--server"):
