@@ -35,6 +35,8 @@ class Server(NamedTuple):
 SERVERS = (
     Server("tensorflow-serving", "tensorflow_serving:TensorFlowServing", r"tensorflow[-_/]?serving|tf[-_]?serving"),
     Server("triton", "triton:Triton", r"triton"),
+    Server("mlserver", "mlserver:MLServer", r"mlserver"),
+    Server("mlflow", "mlflow:MLflow", r"mlflow"),
 )
 
 KINDS = tuple(server.kind for server in SERVERS)

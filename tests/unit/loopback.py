@@ -64,11 +64,12 @@ def free_port() -> int:
 
 @dataclass
 class ModelServer:
-    """Answers by method and path; the last answer of a list stays. Unknown paths are 404."""
+    """Answers by method and path; the last answer of a list stays. ``otherwise`` is the answer on any other path."""
 
     port: int = 0
     answers: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
     seen: list[tuple[str, bytes]] = field(default_factory=list)
+    otherwise: tuple[int, bytes] = (404, b'{"error": "not found"}')
 
     @property
     def endpoint(self) -> str:
@@ -82,7 +83,7 @@ class ModelServer:
 
     def answer(self, request: str, body: bytes) -> tuple[int, bytes]:
         self.seen.append((request, body))
-        waiting = self.answers.get(request, [(404, b'{"error": "not found"}')])
+        waiting = self.answers.get(request, [self.otherwise])
         return waiting.pop(0) if len(waiting) > 1 else waiting[0]
 
 
