@@ -20,8 +20,11 @@ def commands(job: Job) -> Iterator[str]:
         # Without the labels: a container of somebody's own is not an orphan of ours.
         yield engine.run_command(spec._replace(labels={}))
         client = binary.MakeClient("127.0.0.1:0")
-        address = f"http://$({docker} port {name} {binary.ports['http']}/tcp)"
-        yield f"curl {address}{shlex.quote(client.ready_path())}"
+        address, state_address = (
+            f"http://$({docker} port {name} {binary.ports[protocol]}/tcp)"
+            for protocol in ("http", client.state_protocol)
+        )
+        yield f"curl {state_address}{shlex.quote(client.ready_path())}"
         if job.synthesize:
             yield f"# {job.synthesize} requests made up for the inputs that the server tells, with the seed {job.seed}"
         for request in job.requests:

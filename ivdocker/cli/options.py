@@ -6,6 +6,7 @@ import argparse
 import os
 
 from ivdocker.errors import UsageError
+from ivdocker.serving.registry import KINDS
 
 TYPE_CHECKING = False
 
@@ -17,13 +18,18 @@ if TYPE_CHECKING:
     from ivdocker.engine.parse import Listed
     from ivdocker.lifecycle.orphans import Fate
     from ivdocker.runners.options import RunOptions
+    from ivdocker.serving.client import Routes
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", metavar="MODEL", help="the model's folder, or a URI that the server opens (gs://..., s3://...)"
     )
-    parser.add_argument("--server", default="auto", metavar="KIND", help="auto (default), tensorflow-serving or triton")
+    parser.add_argument("--server", default="auto", metavar="KIND", help=f"auto (default), {', '.join(KINDS)}")
+    group = parser.add_argument_group("--server http", "where a server is asked that is none of those by name")
+    group.add_argument("--port", type=int, metavar="PORT", help="its port in the container (default 8080)")
+    group.add_argument("--ready-path", metavar="PATH", help="answers 2xx once the model is loaded (default /health)")
+    group.add_argument("--predict-path", metavar="PATH", help="takes requests (default /predict)")
     parser.add_argument("--model-name", metavar="NAME", help="the name to serve it by (default: from its folder)")
     parser.add_argument(
         "--timeout", type=float, default=300.0, metavar="SECONDS", help="how long loading may take (default 300)"
@@ -80,7 +86,22 @@ def run_options(arguments: argparse.Namespace) -> RunOptions:
         env=dict(_variable(text) for text in arguments.env),
         env_files=tuple(arguments.env_file),
         docker_args=tuple(arguments.docker_arg),
+        routes=_routes(arguments),
     )
+
+
+def _routes(arguments: argparse.Namespace) -> Routes | None:
+    """Those that were given, the others by default; None without any. Raises UsageError."""
+    from ivdocker.serving.client import Routes
+
+    names = {"port": "port", "ready": "ready_path", "predict": "predict_path"}
+    given = {field: getattr(arguments, name) for field, name in names.items() if getattr(arguments, name) is not None}
+    for field in ("ready", "predict"):
+        if not given.get(field, "/").startswith("/"):
+            raise UsageError(f"--{field}-path {given[field]!r}: a path begins with /, as in /{field}")
+    if not 0 < given.get("port", 1) < 65536:
+        raise UsageError(f"--port {given['port']}: a port is a number from 1 to 65535")
+    return Routes(**given) if given else None
 
 
 def listed(program: str) -> list[tuple[Listed, Fate]]:

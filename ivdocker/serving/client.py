@@ -8,7 +8,7 @@ import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ivdocker import clock, http
 from ivdocker.errors import DeadlineExceeded, Failure, FailureCode, UsageError, ValidationFailed, error_for
@@ -126,12 +126,16 @@ class BaseModelServerClient(abc.ABC):
     ``models``: the names of the models that must be ready, where they are several.
     """
 
+    state_protocol: ClassVar[str] = "http"
+    """The port, as the binary names it, that tells whether the model is ready."""
+
     def __init__(self, endpoint: str, model_name: str, models: Sequence[str] = ()) -> None:
         self.endpoint = endpoint if isinstance(endpoint, Endpoint) else Endpoint(endpoint, {"http": str(endpoint)})
         self.model_name = model_name
         self.models = tuple(models) or (model_name,)
         address = self.endpoint.http or str(self.endpoint)
         self._address = _host_and_port(address)
+        self._state_address = _host_and_port(self.endpoint.addresses.get(self.state_protocol) or address)
         self._outlived_a_break = False
 
     def probe(self, deadline: clock.Deadline) -> Readiness:
@@ -298,9 +302,19 @@ class BaseModelServerClient(abc.ABC):
     def _state_of(self, path: str, deadline: clock.Deadline) -> http.Answer | Readiness:
         """The answer to a look at a state; "not ready" while nobody answers."""
         try:
-            return self._http("GET", path, deadline)
+            return http.request("GET", self._state_address, path, deadline=deadline)
         except http.HttpError as error:
             return Readiness(ModelState.NOT_READY, f"the HTTP port does not answer yet ({error})")
+
+    def _told(self, path: str) -> dict[str, Any]:
+        """The JSON object of a path on the same port, empty when there is none. Raises nothing, and waits for nobody:
+        it may be asked before the server is there."""
+        answer = self._state_of(path, clock.Deadline.after(PROBE_TIMEOUT_S))
+        try:
+            record = {} if isinstance(answer, Readiness) else answer.json()
+        except ValueError:
+            record = {}
+        return record if isinstance(record, dict) else {}
 
     def _load_timeout(self, seconds: float, seen: Readiness | None) -> Failure:
         detail = seen.detail if seen else "there was no time to look"

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ivdocker import clock
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.serving.base import DockerRunParams, ServingBinary, Signature, Signs, bind_folder
-from ivdocker.serving.client import BaseModelServerClient, ModelState, Readiness, Tensor, error_text
+from ivdocker.serving.client import Routes, Tensor
+from ivdocker.serving.generic import HttpClient
 
 _MODEL = "/opt/ml/model"
 _MLMODEL = "MLmodel"
@@ -136,28 +136,11 @@ class MLflow(ServingBinary):
         return signature_inputs(text)
 
     def MakeClient(self, endpoint: str) -> MLflowClient:
-        return MLflowClient(endpoint, self.model_name, self.models)
+        return MLflowClient(endpoint, self.model_name, Routes(8080, "/ping", "/invocations"))
 
 
-class MLflowClient(BaseModelServerClient):
-    """The scoring server: one model, without a name of its own."""
-
-    def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
-        """The port opens once the model is loaded; nginx in front of it answers 502 until then."""
-        del name
-        answer = self._state_of(self.ready_path(), deadline)
-        if isinstance(answer, Readiness):
-            return answer
-        if answer.status == 200:
-            return Readiness(ModelState.AVAILABLE)
-        return Readiness(ModelState.NOT_READY, f"HTTP {answer.status}: {error_text(answer)}")
-
-    def ready_path(self) -> str:
-        return "/ping"
-
-    def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
-        del model_name, version
-        return "/invocations"
+class MLflowClient(HttpClient):
+    """The scoring server. The port opens once the model is loaded; nginx in front of it answers 502 until then."""
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
         """Columns as ``dataframe_split``, tensors as ``inputs``."""

@@ -37,6 +37,14 @@ SERVERS = (
     Server("triton", "triton:Triton", r"triton"),
     Server("mlserver", "mlserver:MLServer", r"mlserver"),
     Server("mlflow", "mlflow:MLflow", r"mlflow"),
+    Server("kserve", "kserve:KServe", r"kserve|(sklearn|xgb|lgb|pmml|paddle|huggingface)server"),
+    Server("torchserve", "torchserve:TorchServe", r"torch[-_]?serve"),
+    Server("bentoml", "bentoml:BentoML", r"bentoml"),
+    Server("openai", "openai:OpenAI", r"vllm|text-generation-inference|llama[._-]?cpp|llama-server|sglang"),
+    Server("openvino", "openvino:OpenVINO", r"openvino|ovms"),
+    Server("sagemaker", "sagemaker:SageMaker", r"sagemaker"),
+    Server("vertex", "vertex:Vertex"),
+    Server("http", "generic:Http"),
 )
 
 KINDS = tuple(server.kind for server in SERVERS)

@@ -55,4 +55,113 @@ MLFLOW: list[Sample] = [
     ),
 ]
 
-SAMPLES: dict[str, list[Sample]] = {"mlserver": MLSERVER, "mlflow": MLFLOW}
+KSERVE: list[Sample] = [
+    (
+        "2026-01-01 00:00:00.000 1 kserve ERROR [__main__.py:<module>():32] failed to locate model file for model iris "
+        "under dir /mnt/models, trying loading from model repository.",
+        "model-load-failed",
+        "'iris'",
+    ),
+    (
+        "ERROR:root:fail to load model iris from dir /mnt/models. exception type <class 'ValueError'>, exception msg: "
+        "rotten",
+        "model-load-failed",
+        "rotten",
+    ),
+    (
+        "kserve.errors.NoModelReady: Model with name iris is not ready.",
+        "model-load-failed",
+        "no model that is ready",
+    ),
+    ("ModuleNotFoundError: No module named 'lightgbm'", "model-load-failed", "lightgbm"),
+]
+
+TORCHSERVE: list[Sample] = [
+    ("torchserve: error: unrecognized arguments: --disable-token-auth", "container-exited", "0.11.1"),
+    ("java not found, please make sure JAVA_HOME is set properly.", "container-exited", "Java"),
+    (
+        "--model-store directory not found: /home/model-server/model-store",
+        "container-exited",
+        "/home/model-server/model-store",
+    ),
+    (
+        "2026-01-01T00:00:00,000 [INFO ] W-9000-m_1.0-stdout MODEL_LOG - ModuleNotFoundError: No module named 'torch'",
+        "model-load-failed",
+        "'torch'",
+    ),
+    (
+        "2026-01-01T00:00:00,000 [INFO ] W-9000-m_1.0-stdout MODEL_LOG - Failed to load model m, exception the weights "
+        "are rotten",
+        "model-load-failed",
+        "the weights are rotten",
+    ),
+    (
+        "2026-01-01T00:00:00,000 [ERROR] W-9000-m_1.0 org.pytorch.serve.wlm.WorkerThread - Auto recovery failed again",
+        "model-load-failed",
+        "for ever",
+    ),
+    (
+        "2026-01-01T00:00:00,000 [WARN ] main org.pytorch.serve.ModelServer - Failed to load model: m.mar",
+        "model-load-failed",
+        "m.mar",
+    ),
+]
+
+BENTOML: list[Sample] = [
+    ("ModuleNotFoundError: No module named 'sklearn'", "model-load-failed", "sklearn"),
+    (
+        'bentoml.exceptions.ImportServiceError: Failed to import module "service": invalid syntax (service.py, line 3)',
+        "model-load-failed",
+        "'service'",
+    ),
+    (
+        "2026-01-01T00:00:00+0000 [ERROR] [entry_service:Summer:1] Initializing service error",
+        "model-load-failed",
+        "for ever",
+    ),
+]
+
+OPENAI: list[Sample] = [
+    (
+        "ValueError: Free memory on device (1.5/15.7 GiB) on startup is less than desired GPU memory utilization (0.9, "
+        "14.2 GiB). Decrease GPU memory utilization or reduce GPU memory used by other processes.",
+        "model-load-failed",
+        "less than desired GPU memory utilization",
+    ),
+    (
+        "RuntimeError: Not enough memory. Please try to increase --mem-fraction-static.",
+        "model-load-failed",
+        "too little memory",
+    ),
+    (
+        "llama_model_load: error loading model: tensor 'blk.0' data is not within the file bounds, model is corrupted",
+        "model-load-failed",
+        "not within the file bounds",
+    ),
+    ("main: exiting due to model loading error", "model-load-failed", "llama.cpp cannot load"),
+    ("main: couldn't bind HTTP server socket, hostname: 0.0.0.0, port: 8080", "not-listening", "port is taken"),
+    (
+        "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}",
+        "model-load-failed",
+        "engine does not start",
+    ),
+    ("Error: ShardCannotStart", "model-load-failed", "cannot start the model"),
+]
+
+OPENVINO: list[Sample] = [
+    (
+        "[2026-01-01 00:00:00.000][1][serving][error][servablemanagermodule.cpp:60] Couldn't start model manager",
+        "model-load-failed",
+        "cannot load the model",
+    ),
+]
+
+SAMPLES: dict[str, list[Sample]] = {
+    "mlserver": MLSERVER,
+    "mlflow": MLFLOW,
+    "kserve": KSERVE,
+    "torchserve": TORCHSERVE,
+    "bentoml": BENTOML,
+    "openai": OPENAI,
+    "openvino": OPENVINO,
+}

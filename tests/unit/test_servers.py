@@ -11,9 +11,18 @@ import pytest
 from ivdocker.clock import Deadline
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
+from ivdocker.query.synthesize import example_request
 from ivdocker.serving import registry
 from ivdocker.serving.base import DockerRunParams, ServingBinary
-from ivdocker.serving.client import BaseModelServerClient, ModelState, Readiness, Tensor
+from ivdocker.serving.client import (
+    BaseModelServerClient,
+    Endpoint,
+    Message,
+    ModelState,
+    Readiness,
+    Routes,
+    Tensor,
+)
 from ivdocker.serving.mlflow import MLflow, signature_inputs
 from ivdocker.serving.mlserver import MLServer
 from tests.unit.loopback import ModelServer, free_port, model_server
@@ -205,3 +214,315 @@ def test_an_mlflow_models_example_is_a_request(tmp_path: Path) -> None:
 def test_a_uri_is_refused_by_a_server_that_does_not_open_it() -> None:
     with pytest.raises(UsageError, match=r"mlflow does not open 's3://bucket/m' itself"):
         MLflow("x").MakeDockerRunParams("s3://bucket/m", False)
+
+
+# KServe
+
+
+def test_kserve_is_told_the_models_name_and_folder(tmp_path: Path) -> None:
+    found = params("kserve", put(tmp_path / "iris", {"model.joblib": ""}))
+    assert found["command"] == ["--model_name=iris", "--model_dir=/mnt/models", "--http_port=8080"]
+    assert mounted(found) == {str(tmp_path / "iris"): "/mnt/models"}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "state"),
+    [
+        ({"name": "m", "ready": True}, 200, AVAILABLE),
+        ({"name": "m", "ready": "True"}, 200, AVAILABLE),
+        ({"name": "m", "ready": False}, 200, NOT_READY),
+        ({"error": "Model with name m is not ready."}, 503, NOT_READY),
+        ({"error": "Model with name m does not exist."}, 404, UNAVAILABLE),
+    ],
+)
+def test_kserve_is_ready_when_the_model_says_so(body: Any, status: int, state: ModelState) -> None:
+    with model_server() as server:
+        server.on("GET /v1/models/m", body, status).on("GET /v1/models", {"models": ["custom", "other"]})
+        found = look(client_of("kserve", server))
+    assert found.state is state
+    if state is UNAVAILABLE:
+        assert found.code == "model-not-found"
+        assert "models listed: custom, other" in found.detail
+
+
+def test_kserve_takes_instances_by_v1_and_inputs_by_v2() -> None:
+    with model_server() as server:
+        server.on("POST /v1/models/m:predict", {"predictions": [1]}).on("POST /v2/models/m/infer", {"outputs": []})
+        server.on("POST /v1/models/other:predict", {"predictions": [2]})
+        client = client_of("kserve", server)
+        assert client.predict({"instances": [[1]]}) == {"predictions": [1]}
+        assert client.predict({"inputs": []}) == {"outputs": []}
+        assert client.predict(Message({"instances": []}, model_name="other")) == {"predictions": [2]}
+    assert client.curl({"instances": []}).endswith("/v1/models/m:predict")
+
+
+# TorchServe
+
+
+def torchserve(*answers: Any, models: tuple[str, ...] = ("m",), status: int = 200) -> list[Readiness]:
+    with model_server() as management:
+        for body in answers:
+            management.on("GET /models/m", body, status)
+        endpoint = Endpoint("127.0.0.1:1", {"http": "127.0.0.1:1", "management": management.endpoint})
+        client = registry.by_kind("torchserve").binary("x", "m", models).MakeClient(endpoint)
+        return [look(client) for _ in answers]
+
+
+def workers(*states: tuple[str, int]) -> list[Any]:
+    found = [{"id": str(9000 + n), "status": status, "pid": pid} for n, (status, pid) in enumerate(states)]
+    return [{"modelName": "m", "workers": found}]
+
+
+def test_torchserve_loads_the_archives_of_the_folder_and_stays_in_the_foreground(tmp_path: Path) -> None:
+    found = params("torchserve", put(tmp_path, {"a.mar": "", "b.mar": "", "notes.txt": ""}))
+    assert mounted(found) == {str(tmp_path): "/home/model-server/model-store"}
+    assert found["command"][:2] == ["torchserve", "--foreground"]
+    assert found["command"][-3:] == ["--models", "a=a.mar", "b=b.mar"]
+    assert "--disable-token-auth" in found["command"]
+
+
+def test_one_archive_is_served_by_the_name_that_is_asked_for(tmp_path: Path) -> None:
+    model = put(tmp_path, {"a.mar": ""})
+    assert params("torchserve", model)["command"][-1] == "a=a.mar"
+    assert params("torchserve", model, "x")["command"][-1] == "x=a.mar"
+
+
+def test_a_configuration_beside_the_archives_is_the_servers(tmp_path: Path) -> None:
+    found = params("torchserve", put(tmp_path, {"a.mar": "", "config.properties": ""}))
+    assert "--ts-config=/home/model-server/model-store/config.properties" in found["command"]
+
+
+def test_a_folder_without_an_archive_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds no \.mar file; pack the model with torch-model-archiver"):
+        params("torchserve", ModelPath(str(tmp_path)))
+
+
+def test_torchserve_is_ready_when_all_workers_are() -> None:
+    loading, ready = workers(("UNLOADING", -1), ("READY", 8)), workers(("READY", 7), ("READY", 8))
+    found = torchserve(workers(), loading, ready)
+    assert [each.state for each in found] == [NOT_READY, NOT_READY, AVAILABLE]
+    assert found[1].detail == "1 of 2 workers are ready"
+
+
+def test_a_torchserve_worker_that_dies_again_and_again_is_a_failure() -> None:
+    found = torchserve(*(workers(("UNLOADING", pid)) for pid in (-1, 7, 7, -1, 8, 9)))
+    assert [each.state for each in found] == [NOT_READY] * 5 + [UNAVAILABLE]
+    assert (found[-1].code, found[-1].detail[:34]) == ("model-load-failed", "its worker 9000 has died 2 times; ")
+
+
+def test_torchserve_that_does_not_know_the_model_is_told() -> None:
+    body = {"code": 404, "type": "ModelNotFoundException", "message": "Model not found: m"}
+    (found,) = torchserve(body, status=404)
+    assert (found.state, found.code) == (UNAVAILABLE, "model-not-found")
+    assert "Model not found: m" in found.detail
+
+
+@pytest.mark.parametrize("body", [[{}], [{"workers": [{}]}], [{"workers": [{"status": "X", "id": 1, "pid": "y"}]}]])
+def test_a_description_that_is_not_torchserves_is_not_ready(body: Any) -> None:
+    assert torchserve(body)[0].state is NOT_READY
+
+
+def test_torchserve_predicts_by_name_and_version() -> None:
+    client = registry.by_kind("torchserve").binary("x", "m").MakeClient("127.0.0.1:1")
+    assert client.predict_path() == "/predictions/m"
+    assert client.predict_path("other", "2.0") == "/predictions/other/2.0"
+
+
+# BentoML
+
+SCHEMA = {
+    "routes": [
+        {
+            "name": "classify",
+            "route": "/classify",
+            "input": {
+                "type": "object",
+                "properties": {
+                    "rows": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+                    "label": {"type": "string"},
+                    "limit": {"type": "integer", "default": 5},
+                },
+            },
+        },
+        {"name": "raw", "route": "/raw", "input": {"properties": {"x": {"type": "tensor", "format": "numpy-array"}}}},
+        {
+            "name": "t",
+            "route": "/t",
+            "input": {"properties": {"x": {"type": "tensor", "dtype": "int32", "shape": [2]}}},
+        },
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "target", "environment"),
+    [
+        ("bento.yaml", "/home/bentoml/bento", {"BENTO_PATH": "/home/bentoml/bento"}),
+        ("bentofile.yaml", "/models/m", {"BENTO_PATH": "/models/m"}),
+        ("service.py", "/models/m", {"BENTO_PATH": "/models/m"}),
+        ("weights.bin", "/models/m", {}),
+    ],
+)
+def test_bentoml_serves_the_bento_or_its_source(
+    tmp_path: Path, file: str, target: str, environment: dict[str, str]
+) -> None:
+    found = params("bentoml", put(tmp_path / "m", {file: ""}))
+    assert (mounted(found), found["environment"]) == ({str(tmp_path / "m"): target}, environment)
+
+
+def test_bentoml_tells_its_apis_and_their_arguments() -> None:
+    with model_server() as server:
+        server.on("GET /schema.json", SCHEMA)
+        client = client_of("bentoml", server)
+        assert client.predict_path() == "/classify"
+        assert client.inputs() == [Tensor("rows", "FP64", (-1, -1)), Tensor("label", "BYTES", ())]
+        assert client.inputs("raw") == []
+        assert client.inputs("t") == [Tensor("x", "INT32", (2,))]
+        assert example_request(client) == {"rows": [[0.0]], "label": ""}
+
+
+@pytest.mark.parametrize("schema", [b"<html>", [], {}, {"routes": 5}, {"routes": [1]}, {"routes": [{"route": "/x"}]}])
+def test_a_schema_that_tells_nothing_gives_no_inputs(schema: Any) -> None:
+    with model_server() as server:
+        server.on("GET /schema.json", schema)
+        assert client_of("bentoml", server).inputs() == []
+
+
+# OpenAI
+
+
+@pytest.mark.parametrize(
+    ("image", "port", "words"),
+    [
+        ("vllm/vllm-openai:v0.11.0", 8000, ["--model=/models/m", "--served-model-name=m"]),
+        ("ghcr.io/huggingface/text-generation-inference:3", 80, ["--model-id=/models/m", "--port=80"]),
+        ("lmsysorg/sglang:v0.5", 30000, ["sglang.launch_server", "--model-path=/models/m", "--port=30000"]),
+        ("ghcr.io/ggml-org/llama.cpp:server", 8080, []),
+        ("team/chat:1", 8000, []),
+    ],
+)
+def test_each_openai_server_gets_its_own_flags(tmp_path: Path, image: str, port: int, words: list[str]) -> None:
+    model = put(tmp_path / "m", {"m.gguf": ""})
+    assert made("openai", model, image=image).ports == {"http": port}
+    found = params("openai", model, image=image)
+    assert set(words) <= set(found["command"])
+    assert bool(words) == bool(found["command"])
+    assert mounted(found) == {str(tmp_path / "m"): "/models/m"}
+
+
+LLAMA = "ghcr.io/ggml-org/llama.cpp:server"
+
+
+@pytest.mark.parametrize(
+    ("files", "chosen"),
+    [
+        (["m.gguf"], "m.gguf"),
+        (["m.gguf", "mmproj-m.gguf"], "m.gguf"),
+        (["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"], "m-00001-of-00002.gguf"),
+    ],
+)
+def test_llama_cpp_is_given_the_models_file(tmp_path: Path, files: list[str], chosen: str) -> None:
+    found = params("openai", put(tmp_path / "m", dict.fromkeys(files, "")), image=LLAMA)
+    assert found["environment"]["LLAMA_ARG_MODEL"] == f"/models/m/{chosen}"
+    assert found["environment"]["LLAMA_ARG_HOST"] == "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    ("files", "words"), [([], "holds no .gguf"), (["a.gguf", "b.gguf"], "2 models (a.gguf, b.gguf)")]
+)
+def test_llama_cpp_is_not_given_a_file_by_guess(tmp_path: Path, files: list[str], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        params("openai", put(tmp_path, dict.fromkeys(files, "")), image=LLAMA)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("health", "models", "state"),
+    [
+        ((200, b""), (200, {"data": [{"id": "served"}]}), AVAILABLE),
+        ((200, b""), (200, {"data": []}), NOT_READY),
+        ((200, b""), (401, {"error": "Unauthorized"}), AVAILABLE),
+        ((503, {"error": {"message": "Loading model"}}), (503, b""), NOT_READY),
+    ],
+)
+def test_an_openai_server_is_ready_when_it_is_healthy_and_lists_a_model(
+    health: tuple[int, Any], models: tuple[int, Any], state: ModelState
+) -> None:
+    with model_server() as server:
+        server.on("GET /health", health[1], health[0]).on("GET /v1/models", models[1], models[0])
+        found = look(client_of("openai", server))
+    assert found.state is state
+    if health[0] == 503:
+        assert "Loading model" in found.detail
+
+
+def test_an_openai_request_names_the_model_that_the_server_lists() -> None:
+    with model_server() as server:
+        server.on("GET /health", b"").on("GET /v1/models", {"data": [{"id": "served"}]})
+        server.on("POST /v1/completions", {"choices": []}).on("POST /v1/chat/completions", {"choices": [1]})
+        client = client_of("openai", server)
+        look(client)
+        assert example_request(client) == {"model": "served", "prompt": "a", "max_tokens": 1}
+        assert client.predict({"prompt": "x"}) == {"choices": []}
+        assert client.predict({"messages": []}) == {"choices": [1]}
+        client.predict({"model": "mine", "prompt": "x"})
+        sent = [json.loads(body)["model"] for request, body in server.seen if request.startswith("POST")]
+    assert sent == ["served", "served", "mine"]
+
+
+# The contracts, and any other
+
+
+def test_sagemakers_contract(tmp_path: Path) -> None:
+    found = params("sagemaker", put(tmp_path, {"model.pth": ""}))
+    assert (found["command"], mounted(found)) == (["serve"], {str(tmp_path): "/opt/ml/model"})
+    client = registry.by_kind("sagemaker").binary("x").MakeClient("127.0.0.1:1")
+    assert (client.ready_path(), client.predict_path()) == ("/ping", "/invocations")
+
+
+def test_vertexs_contract(tmp_path: Path) -> None:
+    found = params("vertex", put(tmp_path / "m", {"model.joblib": ""}))
+    assert found["environment"] == {
+        "AIP_HTTP_PORT": "8080",
+        "AIP_HEALTH_ROUTE": "/health",
+        "AIP_PREDICT_ROUTE": "/predict",
+        "AIP_STORAGE_URI": "/models/m",
+    }
+    assert mounted(found) == {str(tmp_path / "m"): "/models/m"}
+    by_uri = registry.by_kind("vertex").binary("x").MakeDockerRunParams("gs://bucket/m", False)
+    assert (by_uri["environment"]["AIP_STORAGE_URI"], by_uri["mounts"]) == ("gs://bucket/m", [])
+
+
+def test_any_other_server_has_the_port_and_paths_that_it_is_said_to_have(tmp_path: Path) -> None:
+    binary = made("http", put(tmp_path / "m", {"weights.bin": ""}))
+    binary.take_routes(Routes(5000, "/up", "/score"))
+    assert (binary.ports, binary.container_port) == ({"http": 5000}, 5000)
+    client = binary.MakeClient("127.0.0.1:1")
+    assert (client.ready_path(), client.predict_path("m", "1")) == ("/up", "/score")
+    found = binary.MakeDockerRunParams(str(tmp_path / "m"), True)
+    assert found["environment"] == {"MODEL_NAME": "m", "MODEL_PATH": "/models/m"}
+
+
+@pytest.mark.parametrize(("status", "state"), [(200, AVAILABLE), (204, AVAILABLE), (404, NOT_READY), (503, NOT_READY)])
+def test_any_other_server_is_ready_when_its_ready_path_answers_well(status: int, state: ModelState) -> None:
+    with model_server() as server:
+        server.on("GET /health", b"", status)
+        assert look(client_of("http", server)).state is state
+
+
+def test_routes_are_for_the_server_that_has_none_of_its_own() -> None:
+    with pytest.raises(UsageError, match=r"--port, .* are for --server http; mlflow has its own"):
+        MLflow("x").take_routes(Routes())
+
+
+@pytest.mark.parametrize(
+    ("files", "given", "target"),
+    [(["1/m.xml"], "", "/models/m"), (["m.xml"], "", "/models/m/1"), (["3/m.xml"], "3", "/models/m/3")],
+)
+def test_openvino_sees_versions_whatever_folder_is_given(
+    tmp_path: Path, files: list[str], given: str, target: str
+) -> None:
+    put(tmp_path / "m", dict.fromkeys(files, ""))
+    found = params("openvino", ModelPath(str(tmp_path / "m" / given).rstrip("/")))
+    assert list(mounted(found).values()) == [target]
+    assert {"--model_name=m", "--model_path=/models/m", "--rest_port=8000"} <= set(found["command"])
