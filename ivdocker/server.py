@@ -25,6 +25,11 @@ class Server:
         self.model_name = job.binaries[0].model_name
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """The names of all models that are ready."""
+        return self._client.models
+
+    @property
     def endpoint(self) -> Endpoint:
         """The address of its main port; ``.http``, ``.grpc`` and ``.metrics`` are the others."""
         return self._runner.GetEndpoint()
@@ -56,26 +61,28 @@ def serve(
     *,
     image: str,
     timeout_s: float = LOAD_TIMEOUT_S,
-    on_stage: Callable[[str], object] = lambda _stage: None,
+    on_stage: Callable[[str, str], object] = lambda _stage, _text: None,
     **what: Any,
 ) -> Iterator[Server]:
     """Run ``image`` on the model until the block is left.
 
     ``timeout_s``: seconds that loading may take. ``what``: ``server``, ``model_name`` and ``options`` as in
-    :func:`ivdocker.validation.plan`. ``on_stage`` is called with ``start`` and ``load``. Raises UsageError,
-    EnvironmentFailed, JobAborted, ValidationFailed, DeadlineExceeded.
+    :func:`ivdocker.validation.plan`. ``on_stage`` is called with ``server``, ``start`` and ``load``, and a text for
+    people. Raises UsageError, EnvironmentFailed, JobAborted, ValidationFailed, DeadlineExceeded.
     """
     if not timeout_s > 0:
         raise UsageError(f"the timeout must be more than 0 seconds, not {timeout_s:g}")
     job = plan(model, images=[image], **what)
     runner = LocalDockerRunner(job.model.location, job.binaries[0], job.spec, job.options)
     try:
-        on_stage("start")
+        if not job.binaries[0].server_is_evident:
+            on_stage("server", f"{job.binaries[0].kind}: {job.binaries[0].server_reason}")
+        on_stage("start", f"starting {image}")
         runner.Start()
         deadline = clock.utc() + timeout_s
         runner.WaitUntilRunning(deadline)
         client = job.binaries[0].MakeClient(runner.GetEndpoint())
-        on_stage("load")
+        on_stage("load", "loading the model")
         client.WaitUntilModelLoaded(deadline)
         yield Server(job, runner, client)
     finally:

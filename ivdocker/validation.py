@@ -93,7 +93,8 @@ def validate(
 
 def with_reference(job: Job, image: str, server: str = "auto", model_name: str | None = None) -> Job:
     """The job, with the answers of ``image`` as what is expected of the others. Raises UsageError."""
-    return job._replace(against=_binary(image, job.model, server, model_name or job.binaries[0].model_name))
+    what = _What(server, model_name or job.binaries[0].model_name, job.options)
+    return job._replace(against=_binary(image, job.model, what))
 
 
 def load_requests(path: str | os.PathLike[str] | None) -> Sequence[Request]:

@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs until a signal, or until the server ends, which is an error."""
     from ivdocker import clock, server
+    from ivdocker.attempts import ready_text
 
     show_log(arguments)
 
@@ -35,19 +36,18 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.quiet:
             print(text, file=sys.stderr, flush=True)
 
-    words = {"start": f"starting {arguments.image}", "load": "loading the model"}
     with server.serve(
         arguments.model,
         image=arguments.image,
         timeout_s=arguments.timeout,
-        on_stage=lambda stage: say(words[stage]),
+        on_stage=lambda stage, text: say(f"{stage:<8} {text}" if stage == "server" else text),
         server=arguments.server,
         model_name=arguments.model_name,
         options=run_options(arguments),
     ) as served:
         for protocol, address in served.endpoint.addresses.items():
             say(f"{protocol:<8} {address}")
-        say(f"model {served.model_name} is ready; Ctrl-C stops the server and removes it")
+        say(f"{ready_text(served.models)}; Ctrl-C stops the server and removes it")
         print(served.curl(), flush=True)
         while True:
             served.check()

@@ -48,6 +48,8 @@ def example(client: BaseModelServerClient, binary: ServingBinary, model: ModelPa
     """The first of these requests; None when none can be made."""
     try:
         return next(synthesize(client, binary, model, 1))
+    except UsageError:
+        return None
     except InfraValidationError as error:
         if error.failure is None or error.failure.code != "no-request":
             raise

@@ -108,7 +108,9 @@ class BentoMLClient(HttpClient):
     def _apis(self) -> list[dict[str, Any]]:
         if not self._known:
             routes = self._told("/schema.json").get("routes")
-            self._known = [r for r in routes if isinstance(r, dict) and "route" in r] if isinstance(routes, list) else []
+            self._known = (
+                [r for r in routes if isinstance(r, dict) and "route" in r] if isinstance(routes, list) else []
+            )
         return self._known
 
 

@@ -11,7 +11,7 @@ import pytest
 from ivdocker.clock import Deadline
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.query.synthesize import example_request
+from ivdocker.query.synthesize import synthesize
 from ivdocker.serving import registry
 from ivdocker.serving.base import DockerRunParams, ServingBinary
 from ivdocker.serving.client import (
@@ -56,6 +56,11 @@ def mounted(found: DockerRunParams) -> dict[str, str]:
 
 def look(client: BaseModelServerClient) -> Readiness:
     return client.probe(Deadline.after(5))
+
+
+def made_up(client: BaseModelServerClient) -> Any:
+    """The body of the first request that is made up for this server."""
+    return next(synthesize(client, MLflow("x"), ModelPath("/nowhere"), 1)).body
 
 
 def client_of(kind: str, server: ModelServer, *models: str) -> BaseModelServerClient:
@@ -378,7 +383,9 @@ def test_bentoml_tells_its_apis_and_their_arguments() -> None:
         assert client.inputs() == [Tensor("rows", "FP64", (-1, -1)), Tensor("label", "BYTES", ())]
         assert client.inputs("raw") == []
         assert client.inputs("t") == [Tensor("x", "INT32", (2,))]
-        assert example_request(client) == {"rows": [[0.0]], "label": ""}
+        made = made_up(client)
+        assert set(made) == {"rows", "label"}
+        assert (type(made["rows"][0][0]), type(made["label"])) == (float, str)
 
 
 @pytest.mark.parametrize("schema", [b"<html>", [], {}, {"routes": 5}, {"routes": [1]}, {"routes": [{"route": "/x"}]}])
@@ -462,7 +469,8 @@ def test_an_openai_request_names_the_model_that_the_server_lists() -> None:
         server.on("POST /v1/completions", {"choices": []}).on("POST /v1/chat/completions", {"choices": [1]})
         client = client_of("openai", server)
         look(client)
-        assert example_request(client) == {"model": "served", "prompt": "a", "max_tokens": 1}
+        asked = made_up(client)
+        assert (asked["model"], asked["max_tokens"], bool(asked["prompt"])) == ("served", 1, True)
         assert client.predict({"prompt": "x"}) == {"choices": []}
         assert client.predict({"messages": []}) == {"choices": [1]}
         client.predict({"model": "mine", "prompt": "x"})
