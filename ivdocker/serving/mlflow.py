@@ -69,6 +69,13 @@ _SIGNATURES = (
         fatal=True,
     ),
     Signature(
+        r"FileNotFoundError: .*'(?P<path>/opt/ml/model/[^']*)'",
+        "model-load-failed",
+        "the model misses a file (in the container: {path})",
+        "copy or log the model anew; compare the folder with what MLmodel names",
+        fatal=True,
+    ),
+    Signature(
         r"zipfile\.BadZipFile: (?P<reason>.*)",
         "model-load-failed",
         "a file of the model is damaged ({reason})",

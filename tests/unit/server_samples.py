@@ -45,6 +45,11 @@ MLFLOW: list[Sample] = [
         "model-load-failed",
         "python_function",
     ),
+    (
+        "FileNotFoundError: [Errno 2] No such file or directory: '/opt/ml/model/weights.json'",
+        "model-load-failed",
+        "/opt/ml/model/weights.json",
+    ),
     ("zipfile.BadZipFile: File is not a zip file", "model-load-failed", "File is not a zip file"),
     ("ModuleNotFoundError: No module named 'sklearn'", "model-load-failed", "sklearn"),
     ("INFO:     Child process [42] died", "model-load-failed", "for ever"),

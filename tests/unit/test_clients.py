@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ivdocker.attempts import ready_text
 from ivdocker.clock import Deadline
 from ivdocker.errors import (
     DeadlineExceeded,
@@ -162,6 +163,30 @@ def test_an_index_that_is_not_tritons_is_not_ready_and_no_crash(index: Any) -> N
     found = triton(index)
     assert found.state is ModelState.NOT_READY
     assert "\n" not in found.detail
+
+
+def test_every_model_of_a_triton_repository_must_be_ready_and_is_named() -> None:
+    with model_server() as server:
+        server.on(READY, b"").on(INDEX, [entry(), entry("b", "LOADING")])
+        server.on(INDEX, [entry(), entry("b"), entry("old", "UNAVAILABLE", "unloaded")])
+        client = TritonClient(server.endpoint, "m")
+        waiting, ready = probe(client), probe(client)
+    assert (waiting.state, ready.state) == (ModelState.NOT_READY, ModelState.AVAILABLE)
+    assert "'b'" in waiting.detail
+    assert client.models == ("m", "b")
+    assert ready_text(client.models) == "models m, b are ready"
+
+
+def test_every_model_of_a_tensorflow_server_must_be_ready() -> None:
+    with model_server() as server:
+        server.on("GET /v1/models/a", statuses(version("AVAILABLE")))
+        server.on("GET /v1/models/b", statuses(version("LOADING"))).on(
+            "GET /v1/models/b", statuses(version("AVAILABLE"))
+        )
+        client = TensorFlowServingClient(server.endpoint, "a", ("a", "b"))
+        waiting, ready = probe(client), probe(client)
+    assert (waiting.state, ready.state) == (ModelState.NOT_READY, ModelState.AVAILABLE)
+    assert waiting.detail == "'b': its state is LOADING"
 
 
 def test_a_model_name_is_quoted_in_its_path() -> None:

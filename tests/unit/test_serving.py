@@ -53,6 +53,19 @@ def test_tensorflow_serving_sees_versions_whatever_folder_is_given(
     assert tensorflow_target(make(tmp_path, *files) / given) == target
 
 
+@pytest.mark.parametrize(("base", "home"), [("/models", "/models"), ("/srv/m", "/srv/m"), ("", "/models")])
+def test_tensorflow_serving_serves_all_models_of_a_model_config_file(tmp_path: Path, base: str, home: str) -> None:
+    (tmp_path / "models.config").write_text(
+        "model_config_list {"
+        + "".join(f"config {{ name: '{name}' base_path: '{base}/{name}' }}" for name in ("a", "b"))
+        + "}"
+    )
+    assert TensorFlowServing.model_names(ModelPath(str(tmp_path))) == ["a", "b"]
+    params = TensorFlowServing("tensorflow/serving", "a", ("a", "b")).MakeDockerRunParams(str(tmp_path), True)
+    assert f"--model_config_file={home}/models.config" in params["command"]
+    assert [(mount["Source"], mount["Target"]) for mount in params["mounts"]] == [(str(tmp_path), home)]
+
+
 def test_tensorflow_serving_opens_a_uri_itself() -> None:
     binary = TensorFlowServing("tensorflow/serving", "m")
     for uri in ("gs://bucket/m/7", "gs://bucket/m/7/", "gs://bucket/m"):
