@@ -89,9 +89,10 @@ def choose(kind: str, image: str, model: ModelPath, look: Callable[[], Image | N
         return fitting[0]
     if fitting:
         why = "more than one fits: " + " and ".join(f"{each.server.kind} ({each.reason})" for each in fitting)
+    elif found:
+        why = "neither its name nor its configuration nor the model's folder tells"
     else:
-        looked = "its configuration" if found else "(it is not on this machine yet)"
-        why = f"neither its name nor {looked} nor the model's folder tells"
+        why = "neither its name nor the model's folder tells, and it is not on this machine yet to be looked into"
     raise UsageError(f"cannot tell which model server {image!r} is: {why}; say it with --server {'|'.join(KINDS)}")
 
 
