@@ -94,9 +94,9 @@ class BentoMLClient(HttpClient):
         del signature
         path = self.predict_path(model_name)
         try:
-            schema = next(route["input"] for route in self._apis() if route["route"] == path)
-            arguments = {name: each for name, each in schema["properties"].items() if "default" not in each}
-            return [_tensor(name, arguments[name]) for name in arguments]
+            api = next(each for each in self._apis() if each["route"] == path)
+            arguments = {name: each for name, each in api["input"]["properties"].items() if "default" not in each}
+            return [_tensor(name, arguments[name], bool(api.get("batchable"))) for name in arguments]
         except (StopIteration, LookupError, TypeError, ValueError, AttributeError):
             return []
 
@@ -114,11 +114,15 @@ class BentoMLClient(HttpClient):
         return self._known
 
 
-def _tensor(name: str, schema: Mapping[str, Any]) -> Tensor:
-    """Raises LookupError for a form that cannot be told."""
+def _tensor(name: str, schema: Mapping[str, Any], batchable: bool) -> Tensor:
+    """Only the outermost list of a batchable API is a batch; the length of any other list is the model's business, and
+    is made up for none. Raises LookupError for a form that cannot be told."""
     shape: list[int] = []
     while schema["type"] == "array":
-        shape.append(-1)
+        is_batch = batchable and not shape
+        if not is_batch and schema["minItems"] != schema["maxItems"]:
+            raise LookupError(name)
+        shape.append(-1 if is_batch else int(schema["minItems"]))
         schema = schema["items"]
     if schema["type"] == "tensor":
         return Tensor(name, str(schema["dtype"]).upper(), tuple(int(size) for size in schema["shape"]))

@@ -340,14 +340,23 @@ SCHEMA = {
         {
             "name": "classify",
             "route": "/classify",
+            "batchable": True,
             "input": {
                 "type": "object",
                 "properties": {
-                    "rows": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+                    "rows": {
+                        "type": "array",
+                        "items": {"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": "number"}},
+                    },
                     "label": {"type": "string"},
                     "limit": {"type": "integer", "default": 5},
                 },
             },
+        },
+        {
+            "name": "list",
+            "route": "/list",
+            "input": {"properties": {"x": {"type": "array", "items": {"type": "number"}}}},
         },
         {"name": "raw", "route": "/raw", "input": {"properties": {"x": {"type": "tensor", "format": "numpy-array"}}}},
         {
@@ -380,8 +389,9 @@ def test_bentoml_tells_its_apis_and_their_arguments() -> None:
         server.on("GET /schema.json", SCHEMA)
         client = client_of("bentoml", server)
         assert client.predict_path() == "/classify"
-        assert client.inputs() == [Tensor("rows", "FP64", (-1, -1)), Tensor("label", "BYTES", ())]
+        assert client.inputs() == [Tensor("rows", "FP64", (-1, 2)), Tensor("label", "BYTES", ())]
         assert client.inputs("raw") == []
+        assert client.inputs("list") == []
         assert client.inputs("t") == [Tensor("x", "INT32", (2,))]
         made = made_up(client)
         assert set(made) == {"rows", "label"}
