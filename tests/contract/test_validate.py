@@ -296,7 +296,7 @@ def test_the_exit_code_is_0_when_blessed(engine: Engine, model: ModelFactory, cl
     done = cli("validate", model(), "--image", engine.image, "--requests", requests)
     assert (done.returncode, done.stdout) == (0, "")
     *stages, verdict = done.stderr.splitlines()
-    assert [line.split()[0] for line in stages] == ["start", "running", "load", "query", "stop"]
+    assert [line.split()[0] for line in stages] == ["start", "running", "load", "query", "measured", "stop"]
     assert verdict.startswith("BLESSED")
     assert "\x1b" not in done.stderr
 
