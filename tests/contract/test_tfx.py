@@ -179,6 +179,8 @@ def test_a_container_that_is_created_is_looked_at_more_than_once_a_second(
     run = runner(model())
     run.Start()
     run.WaitUntilRunning(time.time() + 4)
+    assert run.GetEndpoint().startswith("127.0.0.1:")
+    assert len(engine.calls("inspect")) > 5
 
 
 def test_stop_does_not_wait_for_the_entrypoint_that_ignores_sigterm(

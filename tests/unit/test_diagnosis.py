@@ -255,16 +255,27 @@ def ended(exit_code: int, *, oom: bool = False, error: str = "") -> ContainerSta
     return ContainerState("id", "image", "exited", exit_code, oom, error, 0, {}, "default")
 
 
-def check_is_presentable(failure: Failure) -> None:
-    assert failure.message.strip() == failure.message != ""
-    for text in (failure.message, failure.hint or ""):
-        assert "\n" not in text
-    assert len(failure.message) < 1000
+def flaws(failure: Failure) -> list[str]:
+    """What keeps a failure from being one line that can be read."""
+    message = failure.message
+    wrong = {
+        "empty": not message,
+        "blanks at its ends": message.strip() != message,
+        "several lines": "\n" in message + (failure.hint or ""),
+        "too long": len(message) >= 1000,
+    }
+    return [flaw for flaw, holds in wrong.items() if holds]
 
 
-def check_has_no_frame(message: str) -> None:
-    for frame in ("Error response from daemon", "run --help", "docker: ", "Usage:"):
-        assert frame not in message
+def frames(message: str) -> list[str]:
+    """What docker writes around an error."""
+    return [frame for frame in ("Error response from daemon", "run --help", "docker: ", "Usage:") if frame in message]
+
+
+def test_a_failure_with_flaws_is_found() -> None:
+    assert flaws(Failure("engine-error", "")) == ["empty"]
+    assert flaws(Failure("engine-error", "x" * 1000 + "\n")) == ["blanks at its ends", "several lines", "too long"]
+    assert frames("docker: Error response from daemon: no") == ["Error response from daemon", "docker: "]
 
 
 @pytest.mark.parametrize(("engine", "case"), failures_of_calls())
@@ -277,16 +288,16 @@ def test_every_recorded_failure_of_a_call_has_its_code(engine: str, case: str) -
 @pytest.mark.parametrize(("engine", "case"), failures_of_calls())
 def test_every_recorded_failure_of_a_call_is_told_in_one_line_without_dockers_frame(engine: str, case: str) -> None:
     failure = explain.engine_failure(recording(engine, case).error, "team/server:1")
-    check_is_presentable(failure)
-    check_has_no_frame(failure.message)
+    assert flaws(failure) == []
+    assert frames(failure.message) == []
 
 
 @pytest.mark.parametrize(("text", "code"), ENGINE_SAMPLES)
 def test_an_engines_message_has_its_code(text: str, code: str) -> None:
     failure = explain.engine_failure(EngineError("failed", "docker run", text, 125))
     assert failure.code == code
-    check_is_presentable(failure)
-    check_has_no_frame(failure.message)
+    assert flaws(failure) == []
+    assert frames(failure.message) == []
 
 
 def test_every_row_of_the_engines_table_has_a_sample() -> None:
@@ -300,7 +311,7 @@ def test_every_row_of_the_engines_table_has_a_sample() -> None:
 def test_what_any_server_may_say_has_its_code(line: str, code: str) -> None:
     failure = explain.ended_container(ended(1), f"starting\n{line}\n", ())
     assert failure.code == code
-    check_is_presentable(failure)
+    assert flaws(failure) == []
 
 
 def test_every_row_of_the_table_for_any_server_has_a_sample() -> None:
@@ -341,7 +352,7 @@ def test_a_call_that_fails_without_a_word_names_its_exit_code_and_command() -> N
 def test_a_call_that_could_not_be_made_has_its_code(kind: str, code: str) -> None:
     failure = explain.engine_failure(EngineError(kind, "docker version", "no answer in 60 s"))
     assert failure.code == code
-    check_is_presentable(failure)
+    assert flaws(failure) == []
 
 
 @pytest.mark.parametrize("case", ["run-no-such-image", "run-bad-image-name"])
@@ -352,7 +363,7 @@ def test_the_image_is_named_where_the_cause_is_the_image(case: str) -> None:
 
 def test_a_very_long_message_is_cut() -> None:
     failure = explain.engine_failure(EngineError("failed", "docker run", "x" * 100_000, 125))
-    check_is_presentable(failure)
+    assert flaws(failure) == []
 
 
 @pytest.mark.parametrize("kind", [server.binary.kind for server in SERVERS])
@@ -371,7 +382,7 @@ def test_a_servers_last_words_have_their_code_and_name_the_cause(kind: str, line
     assert words in failure.message
     assert "{" not in failure.message.replace("{ serve }", "").replace("{m}", "")
     assert failure.log_tail == ("starting", line.rstrip(), "exiting")
-    check_is_presentable(failure)
+    assert flaws(failure) == []
 
 
 @pytest.mark.parametrize(("kind", "line", "code"), [sample[:3] for sample in ALL_SERVER_SAMPLES])
@@ -383,7 +394,7 @@ def test_a_line_that_ends_all_hope_is_found_while_the_server_runs(kind: str, lin
     assert (failure is not None) == (pattern.search(line.encode()) is not None) == (first_row(fatal, line) is not None)
     if failure is not None:
         assert failure.code in {code, "model-load-failed"}
-        check_is_presentable(failure)
+        assert flaws(failure) == []
 
 
 @pytest.mark.parametrize(("kind", "line"), [sample[:2] for sample in ALL_SERVER_SAMPLES])
@@ -455,7 +466,7 @@ def test_a_start_error_of_the_engine_is_told() -> None:
     failure = explain.ended_container(ended(127, error='exec: "x": executable file not found\nin $PATH'), "", ())
     assert failure.code == "container-exited"
     assert 'exec: "x": executable file not found in $PATH' in failure.message
-    check_is_presentable(failure)
+    assert flaws(failure) == []
 
 
 def test_the_last_ten_lines_of_a_log_are_shown_and_none_too_long() -> None:
