@@ -476,6 +476,31 @@ def test_the_last_ten_lines_of_a_log_are_shown_and_none_too_long() -> None:
     assert len(tail[-1]) < 500
 
 
+def test_the_log_is_shown_around_the_line_that_names_the_cause() -> None:
+    cause = "Loading servable: {name: m version: 1} failed: DATA_LOSS: rotten"
+    noise = [f"line {number}" for number in range(60)]
+    log = "\n\n".join([*noise[:30], cause, *noise[30:], ""])
+    ended_with = explain.ended_container(ended(1), log, signatures("tensorflow-serving"))
+    assert ended_with.log_tail == (*noise[24:30], cause, *noise[30:33])
+    still_running = explain.fatal_line(cause, log, signatures("tensorflow-serving"))
+    assert still_running is not None
+    assert still_running.log_tail == ended_with.log_tail
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 20), (3, 20), (20, 0), (20, 2), (2, 2)])
+def test_as_many_lines_are_shown_where_the_cause_stands_near_an_end(before: int, after: int) -> None:
+    lines = [*(f"before {number}" for number in range(before)), "cause", *(f"after {n}" for n in range(after))]
+    shown = explain.log_tail("\n".join(lines), "cause")
+    assert len(shown) == min(10, len(lines))
+    assert "cause" in shown
+    assert "\n".join(shown) in "\n".join(lines)
+
+
+def test_a_cause_that_the_log_does_not_hold_any_more_leaves_the_last_lines() -> None:
+    log = "\n".join(f"line {number}" for number in range(50))
+    assert explain.log_tail(log, "a line that was left out") == explain.log_tail(log)
+
+
 def test_braces_and_percent_signs_in_a_log_are_only_text() -> None:
     line = "Loading servable: {name: m version: 1} failed: {0} {name!x} %s"
     failure = explain.ended_container(ended(1), line, signatures("tensorflow-serving"))
