@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Sequence
+from typing import Literal
 
-from ivdocker.diagnosis.table import ENGINE_MESSAGES, SERVER_MESSAGES
+from ivdocker.diagnosis.table import BROKE_OFF, ENGINE_MESSAGES, SERVER_MESSAGES
 from ivdocker.engine.client import EngineError
 from ivdocker.engine.parse import ContainerState
 from ivdocker.errors import Failure
@@ -16,6 +17,8 @@ TAIL_LINES = 10
 _BEFORE_CAUSE = 6
 """How many of these lines come before the one that names the cause: how it came to that. After it comes the end."""
 _LINE_LENGTH = 400
+_BEFORE_CREATE = ("engine-unreachable", "engine-permission", "image-not-found")
+"""What keeps ``docker run`` from coming as far as to make a container."""
 
 
 def engine_failure(error: EngineError, image: str | None = None) -> Failure:
@@ -36,6 +39,21 @@ def engine_failure(error: EngineError, image: str | None = None) -> Failure:
     row, match = found
     about = f" ({image})" if image and row.code.startswith(("image", "registry", "platform")) else ""
     return Failure(row.code, f"{_filled(row, match)}{about}: {text}", row.hint)
+
+
+Container = Literal["none", "possible", "late", "certain"]
+"""Whether there is one: ``late`` may yet appear."""
+
+
+def left_by(error: EngineError) -> Container:
+    """What a ``docker run`` that failed like this left: a container that could not start, as a rule, or none."""
+    if error.was_cut_short:
+        return "late"
+    if error.stdout.strip():
+        return "certain"
+    found = _first(ENGINE_MESSAGES, [error.stderr])
+    is_early = found is not None and found[0] is not BROKE_OFF and found[0].code in _BEFORE_CREATE
+    return "none" if is_early or error.kind == "missing" else "possible"
 
 
 def ended_container(state: ContainerState, log: str, signatures: Sequence[Signature]) -> Failure:

@@ -42,12 +42,26 @@ class EngineError(Exception):
     """A docker call did not do what it was asked.
 
     ``kind``: ``failed`` (it said so: see ``stderr``), ``missing`` (no such program), ``timeout``,
-    ``stalled`` or ``unreadable``.
+    ``stalled`` or ``unreadable``. ``stdout``: what it had printed by then; ``docker run`` prints the container's ID
+    as soon as it is made.
     """
 
-    def __init__(self, kind: str, command: str, stderr: str, returncode: int | None = None) -> None:
+    def __init__(
+        self, kind: str, command: str, stderr: str, returncode: int | None = None, stdout: bytes = b""
+    ) -> None:
         super().__init__(f"{command}: {kind}: {stderr}")
         self.kind, self.command, self.stderr, self.returncode = kind, command, stderr, returncode
+        self.stdout = stdout
+
+    @property
+    def was_cut_short(self) -> bool:
+        """The program did not end by itself: what it had asked the engine to do may be done yet."""
+        return self.kind == "timeout" or (self.returncode or 0) < 0
+
+    def is_like(self, other: EngineError | None) -> bool:
+        """The engine said the same in both."""
+        mine = self.kind, self.returncode, self.stderr
+        return other is not None and mine == (other.kind, other.returncode, other.stderr)
 
 
 class Engine:
@@ -242,7 +256,7 @@ class Engine:
             raise EngineError("missing", self.command_line(words), str(error)) from None
 
     def _failed(self, words: Sequence[str], result: process.Result) -> EngineError:
-        return EngineError("failed", self.command_line(words), result.error_text, result.returncode)
+        return EngineError("failed", self.command_line(words), result.error_text, result.returncode, result.stdout)
 
     def _check_not_found(self, words: Sequence[str], result: process.Result) -> None:
         if not _NOT_FOUND.search(result.error_text):

@@ -51,7 +51,6 @@ _FATAL_LINE_GRACE_S = 0.5
 """Seconds that a server gets to end by itself after a fatal line: its exit code belongs to the evidence."""
 _AFTER_YOU_S = 0.02
 """Seconds by which the rest lets docker run start first: two forks at once take twice as long each."""
-_NOTHING_MADE = ("engine-missing", "engine-unreachable", "engine-permission", "image-not-found")
 _REMOVE_MARGIN_S = 10.0
 """Seconds beyond the grace period in which Stop() goes on trying to remove the container."""
 
@@ -86,8 +85,7 @@ class LocalDockerRunner(BaseModelServerRunner):
         self._name: str | None = None
         self._is_made = False
         """``docker run`` has said so."""
-        self._may_exist = False
-        self._may_appear = False
+        self._container: explain.Container = "none"
         self._watch: ContainerWatch | None = None
         self._watch_lock = threading.Lock()
         self._meanwhile = threading.Thread(target=self._while_it_starts, name="ivdocker-meanwhile", daemon=True)
@@ -255,15 +253,13 @@ class LocalDockerRunner(BaseModelServerRunner):
     def _run_once(self, spec: ContainerSpec) -> None:
         if self._meanwhile.ident is None:
             self._meanwhile.start()
-        self._may_exist = self._may_appear = True
+        self._container = "late"
         try:
             warning = self._engine.run(spec)
         except EngineError as error:
-            # A docker run that ended by itself leaves a container that could not start, or none.
-            self._may_appear = error.kind == "timeout"
-            self._may_exist = explain.engine_failure(error).code not in _NOTHING_MADE
+            self._container = explain.left_by(error)
             raise
-        self._may_appear, self._is_made = False, True
+        self._container, self._is_made = "certain", True
         if warning:
             # That the image is for another platform, for instance, and will be slow if it runs at all.
             log.warning("docker run: %s", " ".join(warning.split()))
@@ -359,13 +355,13 @@ class LocalDockerRunner(BaseModelServerRunner):
             self._watch.expect_end()
         if self._evidence and self._spec and self._is_made:
             self._evidence.container_ends(self._engine, self._spec)
-        if self._may_exist and not leave:
+        if self._container != "none" and not leave:
             has_ended = self._watch is not None and (self._watch.end is not None or self._watch.is_gone)
             if self._is_made and not has_ended:
                 removal.stop(self._engine, name, self._options.grace_s, guard.hurry)
                 if self._options.graceful_stop:
                     self.stopped_with = removal.exit_code(self._engine, name)
-            removal.remove(self._engine, name, deadline, self._may_appear)
+            removal.remove(self._engine, name, deadline, self._container)
         if self._network and not leave:
             self._network.remove(deadline)
         if self._watch:
