@@ -15,7 +15,7 @@ from ivdocker import clock, process
 from ivdocker.engine import argv, parse
 from ivdocker.engine.dialect import Dialect
 from ivdocker.engine.logs import LogFollower
-from ivdocker.process import Sink
+from ivdocker.engine.pull import PullProgress
 
 CALL_TIMEOUT_S = 60.0
 """Seconds that a docker call may take, where nothing else is said (TFX's docker client has the same default)."""
@@ -33,6 +33,9 @@ _BEING_REMOVED = re.compile(r"removal of container .* is already in progress", r
 
 
 _EVENTS_S = 5.0
+
+OnPull = Callable[[bytes, str], object]
+"""Told what docker shows of a pull, and how far it is."""
 
 Guarded = Callable[[int], AbstractContextManager[None]]
 _T = TypeVar("_T")
@@ -155,7 +158,7 @@ class Engine:
         return self._parsed(words, lambda: parse.networks(result.stdout))
 
     def pull(
-        self, image: str, platform: str | None, on_output: Sink, cancel: threading.Event, guarded: Guarded
+        self, image: str, platform: str | None, on_output: OnPull, cancel: threading.Event, guarded: Guarded
     ) -> None:
         """Pull as on a terminal, where docker shows each byte's progress; ``on_output`` gets what it shows.
 
@@ -163,11 +166,17 @@ class Engine:
         nothing moved for PULL_IDLE_S seconds), process.Cancelled.
         """
         words = argv.pull(image, platform)
-        errors = bytearray()
+        errors, progress, patience = bytearray(), PullProgress(), clock.Patience(PULL_IDLE_S)
+
+        def show(chunk: bytes) -> None:
+            if progress.feed(chunk):
+                patience.renew()
+            on_output(chunk, str(progress))
+
         child = self._spawn(words, "terminal")
         try:
             with guarded(child.pid):
-                returncode = child.pump(on_output, errors.extend, cancel=cancel, idle_s=PULL_IDLE_S)
+                returncode = child.pump(show, errors.extend, patience, cancel)
         except process.ProgramTimeout:
             raise EngineError("stalled", self.command_line(words), f"no progress for {PULL_IDLE_S:g} s") from None
         if returncode != 0:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ivdocker import clock, http, process, processes
 from ivdocker.diagnosis import explain
 from ivdocker.engine.argv import ContainerSpec
-from ivdocker.engine.client import CALL_TIMEOUT_S, Engine, EngineError
+from ivdocker.engine.client import CALL_TIMEOUT_S, Engine, EngineError, OnPull
 from ivdocker.engine.dialect import dialect_of
 from ivdocker.engine.parse import ContainerState
-from ivdocker.engine.pull import PullProgress
 from ivdocker.errors import (
     DeadlineExceeded,
     EnvironmentFailed,
@@ -53,9 +51,6 @@ _AFTER_YOU_S = 0.02
 """Seconds by which the rest lets docker run start first: two forks at once take twice as long each."""
 _REMOVE_MARGIN_S = 10.0
 """Seconds beyond the grace period in which Stop() goes on trying to remove the container."""
-
-OnPull = Callable[[bytes, str], object]
-"""Told what docker shows of a pull, and how far it is."""
 
 
 class LocalDockerRunner(BaseModelServerRunner):
@@ -271,15 +266,9 @@ class LocalDockerRunner(BaseModelServerRunner):
         orphans.sweep(self._engine)
 
     def _pull(self, image: str) -> None:
-        watch, progress = clock.Stopwatch(), PullProgress()
-
-        def on_output(chunk: bytes) -> None:
-            progress.feed(chunk)
-            self._on_pull(chunk, str(progress))
-
+        watch, guarded = clock.Stopwatch(), partial(watchdogs.child, self._engine)
         try:
-            guarded = partial(watchdogs.child, self._engine)
-            self._engine.pull(image, self._options.platform, on_output, self._stopping, guarded)
+            self._engine.pull(image, self._options.platform, self._on_pull, self._stopping, guarded)
         except process.Cancelled:
             # Nothing of Start() is under way any more, and who stops us waits for that.
             self._start_over.set()
