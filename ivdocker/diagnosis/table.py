@@ -46,10 +46,11 @@ ENGINE_MESSAGES = (
         "unset DOCKER_API_VERSION (client_api_version in a ServingSpec), or update the older of the two",
     ),
     Signature(
-        r"toomanyrequests|rate limit",
+        r"toomanyrequests|too many requests|rate limit|HTTP 429",
         "registry-denied",
         "the registry's rate limit is reached",
-        "log in (docker login), or wait; with the image already here no pull is needed",
+        "wait and try again, log in for a higher limit (docker login), or pull from a mirror; an image that is already"
+        " on the engine needs no pull",
     ),
     Signature(
         r"pull access denied|requested access to the resource is denied|unauthorized|authentication required"

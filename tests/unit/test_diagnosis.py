@@ -54,6 +54,8 @@ ENGINE_SAMPLES = [
     ('error during connect: Get "http://h:2375/v1.24/version": dial tcp: lookup h: no such host', "engine-unreachable"),
     ("error waiting for container: unexpected EOF", "engine-unreachable"),
     (f"{REGISTRY}toomanyrequests: You have reached your pull rate limit.", "registry-denied"),
+    ("Error response from daemon: error parsing HTTP 429 response body: invalid character '<'", "registry-denied"),
+    (f"{REGISTRY}received unexpected HTTP status: 429 Too Many Requests", "registry-denied"),
     (
         "Error response from daemon: pull access denied for x/y, repository does not exist or may require "
         "'docker login': denied: requested access to the resource is denied",
@@ -330,6 +332,22 @@ def test_every_row_of_the_table_for_any_server_has_a_sample() -> None:
 def test_a_registry_that_breaks_off_is_not_called_an_engine_that_does_not_answer(text: str) -> None:
     """The daemon itself reports it, so the daemon is there."""
     assert explain.engine_failure(EngineError("failed", "docker pull", text, 1)).code != "engine-unreachable"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Error response from daemon: toomanyrequests: toomanyrequests",
+        "Error response from daemon: error parsing HTTP 429 response body: invalid character '<'",
+        f"{REGISTRY}received unexpected HTTP status: 429 Too Many Requests",
+    ],
+)
+def test_a_rate_limit_is_told_from_an_image_that_is_denied(text: str) -> None:
+    limited = explain.engine_failure(EngineError("failed", "docker pull", text, 1), "team/server:1")
+    assert limited.message.startswith("the registry's rate limit is reached (team/server:1)")
+    assert "wait" in (limited.hint or "")
+    denied = "Error response from daemon: pull access denied for x/y: denied: denied"
+    assert "limit" not in explain.engine_failure(EngineError("failed", "docker pull", denied, 1)).message
 
 
 def test_an_engines_message_that_nobody_knows_stays_an_engine_error_with_its_text() -> None:
