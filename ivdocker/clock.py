@@ -47,6 +47,21 @@ class Deadline(NamedTuple):
         return Deadline(min(self.at, monotonic() + seconds))
 
 
+class Patience:
+    """A deadline that each sign of progress puts off to ``seconds`` from then."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.renew()
+
+    def renew(self) -> None:
+        self._until = Deadline.after(self._seconds)
+
+    @property
+    def expired(self) -> bool:
+        return self._until.expired
+
+
 class Stopwatch:
     """Seconds since it was made."""
 

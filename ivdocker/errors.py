@@ -61,7 +61,8 @@ class Failure(NamedTuple):
     """Why there is no blessing: a stable code, one line that names the cause, and what to do next.
 
     ``exit_code`` and ``signal`` (``"SIGKILL"``) are the server's, ``oom_killed`` the engine's own flag, ``log_tail``
-    the server's last log lines, ``command`` the docker command that shows the same. What is not known is None.
+    the lines of the server's log around the one that names the cause, else its last lines, ``command`` the docker
+    command that shows the same. What is not known is None.
     """
 
     code: FailureCode

@@ -130,16 +130,14 @@ class Child:
         self,
         on_stdout: Sink,
         on_stderr: Sink,
-        deadline: clock.Deadline | None = None,
+        deadline: clock.Deadline | clock.Patience | None = None,
         cancel: threading.Event | None = None,
-        idle_s: float | None = None,
     ) -> int:
         """Read until the program has ended; returns its exit code.
 
-        ``idle_s``: seconds in which it must write something. Raises ProgramTimeout or Cancelled, and on these and any
-        other exception kills it first.
+        Raises ProgramTimeout or Cancelled, and on these and any other exception kills it first.
         """
-        limits = _Limits(deadline, cancel, idle_s)
+        limits = _Limits(deadline, cancel)
         try:
             self._read((on_stdout, on_stderr), limits)
         except BaseException:
@@ -170,7 +168,6 @@ class Child:
             for fd, _ in ready:
                 chunk = _read_chunk(fd)
                 if chunk:
-                    limits.seen()
                     sinks[self._streams[fd]](chunk)
                 else:
                     poll.unregister(fd)
@@ -194,11 +191,9 @@ class Child:
 class _Limits:
     """What ends the reading before the program does."""
 
-    def __init__(self, deadline: clock.Deadline | None, cancel: threading.Event | None, idle_s: float | None) -> None:
+    def __init__(self, deadline: clock.Deadline | clock.Patience | None, cancel: threading.Event | None) -> None:
         self._deadline = deadline
         self._cancel = cancel
-        self._idle_s = idle_s
-        self._idle = clock.Stopwatch()
         self._tick = clock.Stopwatch()
 
     def is_tick(self) -> bool:
@@ -208,16 +203,10 @@ class _Limits:
         self._tick = clock.Stopwatch()
         return True
 
-    def seen(self) -> None:
-        """The program wrote something."""
-        self._idle = clock.Stopwatch()
-
     def check(self) -> None:
         if self._cancel is not None and self._cancel.is_set():
             raise Cancelled
         if self._deadline is not None and self._deadline.expired:
-            raise ProgramTimeout
-        if self._idle_s is not None and self._idle.seconds > self._idle_s:
             raise ProgramTimeout
 
 

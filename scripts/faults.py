@@ -19,6 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from faults_catalogue import Fault, Outcome, completed, other_faults, signal_faults, verdict_faults
+from faults_elsewhere import elsewhere_faults
 from faults_engine import SecondEngine, can_have_one, engine_faults, orphan_faults, without_engine_faults
 from faults_lab import HERE, IMAGE, MODEL, REQUESTS, Left, Missed, Run, default_signals
 
@@ -69,6 +70,7 @@ def catalogue(word: str) -> Iterator[bool]:
     if not can_have_one():
         say("not root, or no dockerd: the faults of the engine and the orphans were NOT TRIED")
         return
+    yield from (tried(fault) for fault in elsewhere_faults() if word in fault.line)
     # They are made before there is an engine, to see whether there need be one.
     with closing(SecondEngine()) as engine:
         chosen = [fault for fault in [*orphan_faults(engine), *engine_faults(engine)] if word in fault.line]

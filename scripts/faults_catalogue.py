@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from faults_lab import HERE, IMAGE, REQUESTS, Left, Missed, Place, Registry, Run, make_model, wait_until
+from faults_lab import HERE, IMAGE, REQUESTS, Left, Missed, Place, Run, make_model, wait_until
+from faults_registry import Behaviour, Registry
 
 END_S = 60.0
 _AT_ONCE_S = 3.0
@@ -163,16 +164,14 @@ def _send_and_look(run: Run, signums: list[signal.Signals], group: bool, code: i
 
 
 def _pull_signalled(signum: signal.Signals, group: bool, code: int) -> Outcome:
-    with folder() as path, Registry("drip") as registry:
-        args = ["validate", make_model(path), f"--image={registry.image}", "--server=tensorflow-serving"]
-        with started(HERE, args) as run:
-            wait_until(lambda: run.ended or registry.dripping, END_S, "the pull")
-            outcome = _send_and_look(run, [signum], group, code, _AT_ONCE_S)
-            try:
-                wait_until(lambda: not registry.dripping, 15, "the end of the engine's pull")
-            except Missed as error:
-                outcome.wrong.append(str(error))
-            return outcome
+    with folder() as path, Registry("drip") as registry, started(HERE, pulling(make_model(path), registry)) as run:
+        wait_until(lambda: run.ended or registry.dripping, END_S, "the pull")
+        outcome = _send_and_look(run, [signum], group, code, _AT_ONCE_S)
+        try:
+            wait_until(lambda: not registry.dripping, 15, "the end of the engine's pull")
+        except Missed as error:
+            outcome.wrong.append(str(error))
+        return outcome
 
 
 # The server's own faults
@@ -245,9 +244,16 @@ def verdict_faults() -> Iterator[Fault]:
     for row in _VERDICTS:
         yield Fault("server", row.name, row.moment, partial(_judged, row))
     yield Fault("server", "no folder with a number", "load", _no_version)
-    for status in (401, 403, 404, 429):
-        code = "image-not-found" if status == 404 else "registry-denied"
-        yield Fault("server", f"registry answers {status}", "pull", partial(_refused_pull, status, code))
+    refusals: tuple[tuple[Behaviour, str, str], ...] = (
+        (401, "registry-denied", "does not let us pull"),
+        (403, "registry-denied", "does not let us pull"),
+        (404, "image-not-found", "no such image"),
+        (429, "registry-denied", "rate limit"),
+        ("429 as HTML", "registry-denied", "rate limit"),
+    )
+    for behaviour, code, words in refusals:
+        yield Fault("server", f"registry answers {behaviour}", "pull", partial(_bad_pull, behaviour, code, words))
+    yield Fault("server", "registry stalls", "pull (120 s)", partial(_bad_pull, "stall", "pull-stalled", "no progress"))
 
 
 def _judged(row: Verdict) -> Outcome:
@@ -274,10 +280,15 @@ def expect(
     """Run it to its end."""
     with started(place, args, env) as run:
         run.wait(seconds)
-        outcome = Outcome(f"{run.exit_code} {' '.join(run.codes())}", run.seconds, run.wait_for_nothing())
-        if run.exit_code != exit_code or set(run.codes()) != {code}:
-            outcome.wrong.append(f"not {exit_code} {code}: {run.stderr[-400:]}")
-        return outcome
+        return judged(run, exit_code, code)
+
+
+def judged(run: Run, exit_code: int, code: str, words: str = "") -> Outcome:
+    """What came of a run that has ended; ``words`` must be in what it said."""
+    outcome = Outcome(f"{run.exit_code} {' '.join(run.codes())}", run.seconds, run.wait_for_nothing())
+    if run.exit_code != exit_code or set(run.codes()) != {code} or words not in run.stderr:
+        outcome.wrong.append(f"not {exit_code} {code} {words}: {run.stderr[-400:]}")
+    return outcome
 
 
 def _no_version() -> Outcome:
@@ -287,10 +298,14 @@ def _no_version() -> Outcome:
         return expect(validate(model), 1, "model-load-failed")
 
 
-def _refused_pull(status: int, code: str) -> Outcome:
-    with folder() as path, Registry(status) as registry:
-        args = ["validate", make_model(path), f"--image={registry.image}", "--server=tensorflow-serving"]
-        return expect([*args, "--json=report.json"], 3, code)
+def _bad_pull(behaviour: Behaviour, code: str, words: str) -> Outcome:
+    with folder() as path, Registry(behaviour) as registry, started(HERE, pulling(make_model(path), registry)) as run:
+        run.wait(200)
+        return judged(run, 3, code, words)
+
+
+def pulling(model: Path, registry: Registry) -> list[object]:
+    return ["validate", model, f"--image={registry.image}", "--server=tensorflow-serving", "--json=report.json"]
 
 
 # Memory, secrets, evidence

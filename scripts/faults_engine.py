@@ -25,20 +25,29 @@ _NO_ENGINE_S = 3.0
 
 
 class SecondEngine:
-    """A dockerd that may be stopped, killed and started again; nobody else uses it."""
+    """A dockerd that may be stopped, killed and started again; nobody else uses it.
 
-    def __init__(self) -> None:
+    ``disk_mb``: the size of its disk; ``hidden``: a folder that is empty for it.
+    """
+
+    def __init__(self, disk_mb: int = 0, hidden: Path | None = None) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="ivd-engine-"))
-        lines = "ip link set lo up && exec sleep 100000"
-        self._network = subprocess.Popen(["unshare", "--net", "sh", "-c", lines])
-        wrapper = ("nsenter", f"--net=/proc/{self._network.pid}/ns/net")
+        lines = ["ip link set lo up"]
+        if disk_mb:
+            lines.append(f"mkdir {self._folder}/data && mount -t tmpfs -o size={disk_mb}m none {self._folder}/data")
+        if hidden:
+            lines.append(f"mount -t tmpfs none {hidden}")
+        lines += [f"touch {self._folder}/ready", "exec sleep 100000"]
+        self._namespaces = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", " && ".join(lines)])
+        self.network = f"/proc/{self._namespaces.pid}/ns/net"
+        wrapper = ("nsenter", f"--net={self.network}")
         self.place = Place(wrapper, {"DOCKER_HOST": f"unix://{self._folder}/docker.sock"})
-        ours = os.readlink("/proc/self/ns/net")
-        wait_until(lambda: os.readlink(f"/proc/{self._network.pid}/ns/net") != ours, 10, "a network namespace")
+        wait_until((self._folder / "ready").exists, 10, "the engine's namespaces")
 
     def start(self) -> None:
         env = {**os.environ, "IVDOCKER_DOCKERD_DIR": str(self._folder)}
-        command = [*self.place.wrapper, str(ROOT / "scripts/engine")]
+        mounts = f"--mount=/proc/{self._namespaces.pid}/ns/mnt"
+        command = [*self.place.wrapper, mounts, str(ROOT / "scripts/engine")]
         subprocess.run(command, env=env, check=True, timeout=120, stderr=subprocess.DEVNULL)
 
     def load_image(self) -> None:
@@ -78,8 +87,8 @@ class SecondEngine:
             wait_until(lambda: not Path("/proc", str(pid)).exists() or _is_zombie(pid), 30, "dockerd's end")
         with contextlib.suppress(OSError, ValueError):
             os.kill(int((self._folder / "docker/containerd/containerd.pid").read_text()), signal.SIGTERM)
-        self._network.kill()
-        self._network.wait()
+        self._namespaces.kill()
+        self._namespaces.wait()
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in sorted((m for m in mounts if m.startswith(str(self._folder))), reverse=True):
             subprocess.run(["umount", "--lazy", mount], check=False, stderr=subprocess.DEVNULL)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.server
 import json
 import os
 import re
@@ -14,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -268,98 +265,3 @@ def _short(command_line: str) -> str:
     if any(word.endswith("watchdog.sh") for word in words):
         return "watchdog.sh"
     return shlex.join(words[:3])
-
-
-class Registry:
-    """A registry on loopback that answers as it is told: ``drip`` (a layer that never ends), or an HTTP status."""
-
-    def __init__(self, behaviour: str | int) -> None:
-        self.dripping = 0
-        """How many are fetching the layer at this moment."""
-        self._lock = threading.Lock()
-        self._closing = threading.Event()
-        registry = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_HEAD(self) -> None:
-                registry.answer(self, behaviour)
-
-            do_GET = do_HEAD  # noqa: N815
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Not on our stderr."""
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        # An image that no engine has yet: its layers are not there either.
-        self._config = json.dumps({"architecture": "amd64", "os": "linux", "made": secrets.token_hex(8),
-                                   "rootfs": {"type": "layers", "diff_ids": [_digest(b"layer")]}}).encode()  # fmt: skip
-        self.image = f"127.0.0.1:{self._server.server_port}/ivdocker/tensorflow-serving-faults:1"
-
-    def __enter__(self) -> Registry:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-    def answer(self, handler: http.server.BaseHTTPRequestHandler, behaviour: str | int) -> None:
-        path = handler.path.rstrip("/")
-        if path == "/v2":
-            _send(handler, 200, b"{}")
-        elif isinstance(behaviour, int):
-            codes = {401: "UNAUTHORIZED", 403: "DENIED", 404: "MANIFEST_UNKNOWN", 429: "TOOMANYREQUESTS"}
-            error = {"code": codes.get(behaviour, "UNKNOWN"), "message": codes.get(behaviour, "unknown").lower()}
-            _send(handler, behaviour, json.dumps({"errors": [error]}).encode())
-        elif "/manifests/" in path:
-            _send(handler, 200, self._manifest(), "application/vnd.docker.distribution.manifest.v2+json")
-        elif path.endswith(_digest(self._config)):
-            _send(handler, 200, self._config)
-        else:
-            self._drip(handler)
-
-    def _manifest(self) -> bytes:
-        kind = "application/vnd.docker."
-        layer = {"mediaType": f"{kind}image.rootfs.diff.tar.gzip", "size": 10**8, "digest": _digest(self._config[:-1])}
-        config = {"mediaType": f"{kind}container.image.v1+json", "size": len(self._config)}
-        return json.dumps(
-            {
-                "schemaVersion": 2,
-                "mediaType": f"{kind}distribution.manifest.v2+json",
-                "config": {**config, "digest": _digest(self._config)},
-                "layers": [layer],
-            }
-        ).encode()
-
-    def _drip(self, handler: http.server.BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(10**8))
-        handler.end_headers()
-        with self._lock:
-            self.dripping += 1
-        try:
-            while not self._closing.wait(0.1):
-                handler.wfile.write(b"x" * 1000)
-        except OSError:
-            pass
-        finally:
-            with self._lock:
-                self.dripping -= 1
-
-
-def _digest(content: bytes) -> str:
-    return "sha256:" + hashlib.sha256(content).hexdigest()
-
-
-def _send(
-    handler: http.server.BaseHTTPRequestHandler, status: int, body: bytes, kind: str = "application/json"
-) -> None:
-    handler.send_response(status)
-    handler.send_header("Content-Type", kind)
-    handler.send_header("Content-Length", str(len(body)))
-    handler.send_header("Docker-Content-Digest", _digest(body))
-    handler.end_headers()
-    if handler.command != "HEAD":
-        handler.wfile.write(body)

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     limit = clock.Deadline.after(_PATIENCE_S)
     containers, networks = chosen(listed(arguments.engine)), chosen(listed_networks(arguments.engine))
     results = [
-        *(_remove(name, arguments.dry_run, partial(remove, engine, name, limit, False)) for name in containers),
+        *(_remove(name, arguments.dry_run, partial(remove, engine, name, limit, "certain")) for name in containers),
         *(
             _remove(f"network {name}", arguments.dry_run, partial(remove_network, engine, name, limit))
             for name in networks

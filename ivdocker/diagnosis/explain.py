@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Sequence
+from typing import Literal
 
-from ivdocker.diagnosis.table import ENGINE_MESSAGES, SERVER_MESSAGES
+from ivdocker.diagnosis.table import BROKE_OFF, ENGINE_MESSAGES, SERVER_MESSAGES
 from ivdocker.engine.client import EngineError
 from ivdocker.engine.parse import ContainerState
-from ivdocker.errors import Failure, FailureCode
+from ivdocker.errors import Failure
 from ivdocker.serving.base import Signature
 
 TAIL_LINES = 10
+_BEFORE_CAUSE = 6
+"""How many of these lines come before the one that names the cause: how it came to that. After it comes the end."""
 _LINE_LENGTH = 400
+_BEFORE_CREATE = ("engine-unreachable", "engine-permission", "image-not-found")
+"""What keeps ``docker run`` from coming as far as to make a container."""
 
 
 def engine_failure(error: EngineError, image: str | None = None) -> Failure:
@@ -36,15 +41,27 @@ def engine_failure(error: EngineError, image: str | None = None) -> Failure:
     return Failure(row.code, f"{_filled(row, match)}{about}: {text}", row.hint)
 
 
+Container = Literal["none", "possible", "late", "certain"]
+"""Whether there is one: ``late`` may yet appear."""
+
+
+def left_by(error: EngineError) -> Container:
+    """What a ``docker run`` that failed like this left: a container that could not start, as a rule, or none."""
+    if error.was_cut_short:
+        return "late"
+    if error.stdout.strip():
+        return "certain"
+    found = _first(ENGINE_MESSAGES, [error.stderr])
+    is_early = found is not None and found[0] is not BROKE_OFF and found[0].code in _BEFORE_CREATE
+    return "none" if is_early or error.kind == "missing" else "possible"
+
+
 def ended_container(state: ContainerState, log: str, signatures: Sequence[Signature]) -> Failure:
     """Why a container ended by itself."""
-    tail = log_tail(log)
     name = signal_name(state.exit_code)
     how = f"exit code {state.exit_code}" + (f", {name}" if name else "")
-    code, message, hint = _cause(state, log, signatures, how)
-    return Failure(
-        code, message, hint, exit_code=state.exit_code, signal=name, oom_killed=state.oom_killed, log_tail=tail
-    )
+    failure = _cause(state, log, signatures, how)
+    return failure._replace(exit_code=state.exit_code, signal=name, oom_killed=state.oom_killed)
 
 
 def loopback_listener(port: int) -> Failure:
@@ -56,10 +73,15 @@ def loopback_listener(port: int) -> Failure:
     )
 
 
-def log_tail(log: str) -> tuple[str, ...]:
-    """The last lines that are not blank, none longer than is bearable."""
-    lines = [line.rstrip() for line in log.splitlines() if line.strip()][-TAIL_LINES:]
-    return tuple(line if len(line) <= _LINE_LENGTH else f"{line[:_LINE_LENGTH]} ..." for line in lines)
+def log_tail(log: str, cause: str | None = None) -> tuple[str, ...]:
+    """The lines around ``cause``, the line that names it, else the last lines; none blank, none longer than is
+    bearable."""
+    lines = [line.rstrip() for line in log.splitlines() if line.strip()]
+    start = max(0, len(lines) - TAIL_LINES)
+    if cause is not None and cause.rstrip() in lines:
+        start = max(0, min(start, lines.index(cause.rstrip()) - _BEFORE_CAUSE))
+    shown = lines[start : start + TAIL_LINES]
+    return tuple(line if len(line) <= _LINE_LENGTH else f"{line[:_LINE_LENGTH]} ..." for line in shown)
 
 
 def fatal_line(line: str, log: str, signatures: Sequence[Signature]) -> Failure | None:
@@ -68,7 +90,10 @@ def fatal_line(line: str, log: str, signatures: Sequence[Signature]) -> Failure 
     if _first([row for row in signatures if row.fatal], [line]) is None:
         return None
     found = _first(signatures, [*log.splitlines(), line])
-    return Failure(found[0].code, _filled(*found), found[0].hint) if found else None
+    if found is None:
+        return None
+    row, match = found
+    return Failure(row.code, _filled(row, match), row.hint, log_tail=log_tail(log, match.string))
 
 
 def fatal_pattern(signatures: Sequence[Signature]) -> re.Pattern[bytes] | None:
@@ -85,25 +110,26 @@ def signal_name(exit_code: int) -> str | None:
         return None
 
 
-def _cause(
-    state: ContainerState, log: str, signatures: Sequence[Signature], how: str
-) -> tuple[FailureCode, str, str | None]:
+def _cause(state: ContainerState, log: str, signatures: Sequence[Signature], how: str) -> Failure:
+    tail = log_tail(log)
     if state.oom_killed:
         hint = "give it more with --memory, or load a smaller model"
-        return "out-of-memory", f"the server ran out of memory and was killed by the kernel ({how})", hint
+        text = f"the server ran out of memory and was killed by the kernel ({how})"
+        return Failure("out-of-memory", text, hint, log_tail=tail)
     if signal_name(state.exit_code) == "SIGILL":
         hint = "the image needs CPU features (AVX, for instance) that this CPU or its emulation does not have"
-        return "illegal-instruction", f"the server met an illegal instruction ({how})", hint
+        return Failure("illegal-instruction", f"the server met an illegal instruction ({how})", hint, log_tail=tail)
     found = _first([*signatures, *SERVER_MESSAGES], log.splitlines())
     if found:
         row, match = found
-        return row.code, f"{_filled(row, match)} ({how})", row.hint
+        return Failure(row.code, f"{_filled(row, match)} ({how})", row.hint, log_tail=log_tail(log, match.string))
     if state.error:
-        return "container-exited", f"the container did not start: {_one_line(state.error)} ({how})", None
+        text = f"the container did not start: {_one_line(state.error)} ({how})"
+        return Failure("container-exited", text, log_tail=tail)
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     last = f"; its last words: {lines[-1][:300]}" if lines else " without a word in its log"
     hint = "--evidence DIR keeps the server's whole log"
-    return "container-exited", f"the server ended by itself ({how}){last}", hint
+    return Failure("container-exited", f"the server ended by itself ({how}){last}", hint, log_tail=tail)
 
 
 def _first(rows: Sequence[Signature], lines: Sequence[str]) -> tuple[Signature, re.Match[str]] | None:

@@ -11,6 +11,13 @@ from ivdocker.serving.base import Signature
 
 _START_ENGINE = "start it (systemctl start docker), or point DOCKER_HOST at one that runs; ivdocker doctor looks closer"
 
+BROKE_OFF = Signature(
+    r"error waiting for container|unexpected EOF|connection reset by peer|context canceled",
+    "engine-unreachable",
+    "the container engine broke off in the middle of a call",
+    _START_ENGINE,
+)
+
 _EXEC_FORMAT = Signature(
     r"exec format error",
     "platform-mismatch",
@@ -39,10 +46,11 @@ ENGINE_MESSAGES = (
         "unset DOCKER_API_VERSION (client_api_version in a ServingSpec), or update the older of the two",
     ),
     Signature(
-        r"toomanyrequests|rate limit",
+        r"toomanyrequests|too many requests|rate limit|HTTP 429",
         "registry-denied",
         "the registry's rate limit is reached",
-        "log in (docker login), or wait; with the image already here no pull is needed",
+        "wait and try again, log in for a higher limit (docker login), or pull from a mirror; an image that is already"
+        " on the engine needs no pull",
     ),
     Signature(
         r"pull access denied|requested access to the resource is denied|unauthorized|authentication required"
@@ -78,12 +86,7 @@ ENGINE_MESSAGES = (
         "the image is not on this machine, and its registry cannot be reached or broke off",
         "check the network and the image's name, or load the image with docker load",
     ),
-    Signature(
-        r"error waiting for container|unexpected EOF|connection reset by peer|context canceled",
-        "engine-unreachable",
-        "the container engine broke off in the middle of a call",
-        _START_ENGINE,
-    ),
+    BROKE_OFF,
     Signature(
         r"could not select device driver|nvidia-container-cli|unresolvable CDI devices",
         "gpu-unavailable",

@@ -15,7 +15,7 @@ from ivdocker import clock, process
 from ivdocker.engine import argv, parse
 from ivdocker.engine.dialect import Dialect
 from ivdocker.engine.logs import LogFollower
-from ivdocker.process import Sink
+from ivdocker.engine.pull import PullProgress
 
 CALL_TIMEOUT_S = 60.0
 """Seconds that a docker call may take, where nothing else is said (TFX's docker client has the same default)."""
@@ -34,6 +34,9 @@ _BEING_REMOVED = re.compile(r"removal of container .* is already in progress", r
 
 _EVENTS_S = 5.0
 
+OnPull = Callable[[bytes, str], object]
+"""Told what docker shows of a pull, and how far it is."""
+
 Guarded = Callable[[int], AbstractContextManager[None]]
 _T = TypeVar("_T")
 
@@ -42,12 +45,26 @@ class EngineError(Exception):
     """A docker call did not do what it was asked.
 
     ``kind``: ``failed`` (it said so: see ``stderr``), ``missing`` (no such program), ``timeout``,
-    ``stalled`` or ``unreadable``.
+    ``stalled`` or ``unreadable``. ``stdout``: what it had printed by then; ``docker run`` prints the container's ID
+    as soon as it is made.
     """
 
-    def __init__(self, kind: str, command: str, stderr: str, returncode: int | None = None) -> None:
+    def __init__(
+        self, kind: str, command: str, stderr: str, returncode: int | None = None, stdout: bytes = b""
+    ) -> None:
         super().__init__(f"{command}: {kind}: {stderr}")
         self.kind, self.command, self.stderr, self.returncode = kind, command, stderr, returncode
+        self.stdout = stdout
+
+    @property
+    def was_cut_short(self) -> bool:
+        """The program did not end by itself: what it had asked the engine to do may be done yet."""
+        return self.kind == "timeout" or (self.returncode or 0) < 0
+
+    def is_like(self, other: EngineError | None) -> bool:
+        """The engine said the same in both."""
+        mine = self.kind, self.returncode, self.stderr
+        return other is not None and mine == (other.kind, other.returncode, other.stderr)
 
 
 class Engine:
@@ -141,7 +158,7 @@ class Engine:
         return self._parsed(words, lambda: parse.networks(result.stdout))
 
     def pull(
-        self, image: str, platform: str | None, on_output: Sink, cancel: threading.Event, guarded: Guarded
+        self, image: str, platform: str | None, on_output: OnPull, cancel: threading.Event, guarded: Guarded
     ) -> None:
         """Pull as on a terminal, where docker shows each byte's progress; ``on_output`` gets what it shows.
 
@@ -149,11 +166,17 @@ class Engine:
         nothing moved for PULL_IDLE_S seconds), process.Cancelled.
         """
         words = argv.pull(image, platform)
-        errors = bytearray()
+        errors, progress, patience = bytearray(), PullProgress(), clock.Patience(PULL_IDLE_S)
+
+        def show(chunk: bytes) -> None:
+            if progress.feed(chunk):
+                patience.renew()
+            on_output(chunk, str(progress))
+
         child = self._spawn(words, "terminal")
         try:
             with guarded(child.pid):
-                returncode = child.pump(on_output, errors.extend, cancel=cancel, idle_s=PULL_IDLE_S)
+                returncode = child.pump(show, errors.extend, patience, cancel)
         except process.ProgramTimeout:
             raise EngineError("stalled", self.command_line(words), f"no progress for {PULL_IDLE_S:g} s") from None
         if returncode != 0:
@@ -242,7 +265,7 @@ class Engine:
             raise EngineError("missing", self.command_line(words), str(error)) from None
 
     def _failed(self, words: Sequence[str], result: process.Result) -> EngineError:
-        return EngineError("failed", self.command_line(words), result.error_text, result.returncode)
+        return EngineError("failed", self.command_line(words), result.error_text, result.returncode, result.stdout)
 
     def _check_not_found(self, words: Sequence[str], result: process.Result) -> None:
         if not _NOT_FOUND.search(result.error_text):

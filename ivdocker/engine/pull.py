@@ -1,22 +1,46 @@
-"""L2. Reads what ``docker pull`` draws on a terminal. Pure."""
+"""L2. Reads what a pull draws on a terminal. Pure."""
 
 from __future__ import annotations
 
 import re
 
-_LAYER = re.compile(rb"([0-9a-f]{12}): ([A-Z][A-Za-z ]+?)(?:\s*\[|\s*\x1b|\s*\r|\s*\n|$)")
+_PIECE_END = re.compile(rb"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]")
+_LAYER = re.compile(rb"([0-9a-f]{12}): ([A-Z][A-Za-z ]+?)(?=\s*(?:\[|\d|$)|  )")
 _DONE = (b"Pull complete", b"Already exists")
+_RETRYING = b"Retrying in"
+_REMEMBERED = 1000
+"""Pieces; an image has 127 layers at most."""
+_PIECE_BYTES = 4096
 
 
 class PullProgress:
-    """How far a pull is."""
+    """How far a pull is, and whether it moves."""
 
     def __init__(self) -> None:
         self._layers: dict[bytes, bytes] = {}
+        self._shown: dict[bytes, bytes] = {}
+        self._rest = b""
 
-    def feed(self, chunk: bytes) -> None:
-        for layer, state in _LAYER.findall(chunk):
-            self._layers[layer] = state
+    def feed(self, chunk: bytes) -> bool:
+        """Whether that shows something new; the same drawn once more, or the seconds to the next retry, is nothing
+        new."""
+        *pieces, rest = _PIECE_END.split(self._rest + chunk)
+        self._rest = rest[-_PIECE_BYTES:]
+        return sum(self._is_new(piece.strip()) for piece in pieces if piece.strip()) > 0
+
+    def _is_new(self, piece: bytes) -> bool:
+        layer = _LAYER.match(piece)
+        if layer:
+            self._layers[layer[1]] = layer[2].removesuffix(b" in")
+            if layer[2] == _RETRYING:
+                return False
+        key = layer[1] if layer else piece
+        if self._shown.get(key) == piece:
+            return False
+        if len(self._shown) >= _REMEMBERED:
+            self._shown.clear()
+        self._shown[key] = piece
+        return True
 
     def __str__(self) -> str:
         done = sum(state in _DONE for state in self._layers.values())

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ivdocker.query.send import Outcome
 
 _PULL_LINE_S = 5.0
-_TAIL_LINES = 5
 _WIDTH = 160
 _COLOURS = {"blessed": "32", "not_blessed": "31", "no_verdict": "33"}
 _WORDS = {"blessed": "blessed", "not_blessed": "not blessed", "no_verdict": "no verdict"}
@@ -125,8 +124,7 @@ def _explanation(run: RunReport) -> list[str]:
     assert failure is not None
     lines = [f"to do: {failure.hint}"] if failure.hint else []
     if failure.log_tail:
-        shown = failure.log_tail[-_TAIL_LINES:]
-        lines += ["the server's last log lines:", *(f"  | {_cut(line)}" for line in shown)]
+        lines += ["from the server's log:", *(f"  | {_cut(line)}" for line in failure.log_tail)]
     if failure.command:
         lines.append(f"run it yourself: {failure.command}")
     if run.kept:

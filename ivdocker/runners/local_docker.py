@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ivdocker import clock, http, process, processes
 from ivdocker.diagnosis import explain
 from ivdocker.engine.argv import ContainerSpec
-from ivdocker.engine.client import CALL_TIMEOUT_S, Engine, EngineError
+from ivdocker.engine.client import CALL_TIMEOUT_S, Engine, EngineError, OnPull
 from ivdocker.engine.dialect import dialect_of
 from ivdocker.engine.parse import ContainerState
-from ivdocker.engine.pull import PullProgress
 from ivdocker.errors import (
     DeadlineExceeded,
     EnvironmentFailed,
@@ -51,12 +49,8 @@ _FATAL_LINE_GRACE_S = 0.5
 """Seconds that a server gets to end by itself after a fatal line: its exit code belongs to the evidence."""
 _AFTER_YOU_S = 0.02
 """Seconds by which the rest lets docker run start first: two forks at once take twice as long each."""
-_NOTHING_MADE = ("engine-missing", "engine-unreachable", "engine-permission", "image-not-found")
 _REMOVE_MARGIN_S = 10.0
 """Seconds beyond the grace period in which Stop() goes on trying to remove the container."""
-
-OnPull = Callable[[bytes, str], object]
-"""Told what docker shows of a pull, and how far it is."""
 
 
 class LocalDockerRunner(BaseModelServerRunner):
@@ -86,8 +80,7 @@ class LocalDockerRunner(BaseModelServerRunner):
         self._name: str | None = None
         self._is_made = False
         """``docker run`` has said so."""
-        self._may_exist = False
-        self._may_appear = False
+        self._container: explain.Container = "none"
         self._watch: ContainerWatch | None = None
         self._watch_lock = threading.Lock()
         self._meanwhile = threading.Thread(target=self._while_it_starts, name="ivdocker-meanwhile", daemon=True)
@@ -255,15 +248,13 @@ class LocalDockerRunner(BaseModelServerRunner):
     def _run_once(self, spec: ContainerSpec) -> None:
         if self._meanwhile.ident is None:
             self._meanwhile.start()
-        self._may_exist = self._may_appear = True
+        self._container = "late"
         try:
             warning = self._engine.run(spec)
         except EngineError as error:
-            # A docker run that ended by itself leaves a container that could not start, or none.
-            self._may_appear = error.kind == "timeout"
-            self._may_exist = explain.engine_failure(error).code not in _NOTHING_MADE
+            self._container = explain.left_by(error)
             raise
-        self._may_appear, self._is_made = False, True
+        self._container, self._is_made = "certain", True
         if warning:
             # That the image is for another platform, for instance, and will be slow if it runs at all.
             log.warning("docker run: %s", " ".join(warning.split()))
@@ -275,15 +266,9 @@ class LocalDockerRunner(BaseModelServerRunner):
         orphans.sweep(self._engine)
 
     def _pull(self, image: str) -> None:
-        watch, progress = clock.Stopwatch(), PullProgress()
-
-        def on_output(chunk: bytes) -> None:
-            progress.feed(chunk)
-            self._on_pull(chunk, str(progress))
-
+        watch, guarded = clock.Stopwatch(), partial(watchdogs.child, self._engine)
         try:
-            guarded = partial(watchdogs.child, self._engine)
-            self._engine.pull(image, self._options.platform, on_output, self._stopping, guarded)
+            self._engine.pull(image, self._options.platform, self._on_pull, self._stopping, guarded)
         except process.Cancelled:
             # Nothing of Start() is under way any more, and who stops us waits for that.
             self._start_over.set()
@@ -359,13 +344,13 @@ class LocalDockerRunner(BaseModelServerRunner):
             self._watch.expect_end()
         if self._evidence and self._spec and self._is_made:
             self._evidence.container_ends(self._engine, self._spec)
-        if self._may_exist and not leave:
+        if self._container != "none" and not leave:
             has_ended = self._watch is not None and (self._watch.end is not None or self._watch.is_gone)
             if self._is_made and not has_ended:
                 removal.stop(self._engine, name, self._options.grace_s, guard.hurry)
                 if self._options.graceful_stop:
                     self.stopped_with = removal.exit_code(self._engine, name)
-            removal.remove(self._engine, name, deadline, self._may_appear)
+            removal.remove(self._engine, name, deadline, self._container)
         if self._network and not leave:
             self._network.remove(deadline)
         if self._watch:

@@ -6,6 +6,8 @@ import logging
 import threading
 
 from ivdocker import clock, process
+from ivdocker.diagnosis import explain
+from ivdocker.engine import argv
 from ivdocker.engine.client import Engine, EngineError
 
 log = logging.getLogger("ivdocker")
@@ -52,9 +54,10 @@ def remove_network(engine: Engine, name: str, deadline: clock.Deadline) -> bool:
         clock.sleep(_RETRY_S)
 
 
-def remove(engine: Engine, name: str, deadline: clock.Deadline, may_appear: bool) -> bool:
+def remove(engine: Engine, name: str, deadline: clock.Deadline, container: explain.Container) -> bool:
     """Until it is gone, and where it may yet appear, until it has stayed away for a while; whether that is so."""
-    quiet = clock.Deadline.after(_LATE_ARRIVAL_S if may_appear else 0)
+    quiet = clock.Deadline.after(_LATE_ARRIVAL_S if container == "late" else 0)
+    last: EngineError | None = None
     while True:
         try:
             engine.remove(name, timeout_s=min(_REMOVE_CALL_S, engine.timeout_s, max(1.0, deadline.remaining)))
@@ -62,7 +65,15 @@ def remove(engine: Engine, name: str, deadline: clock.Deadline, may_appear: bool
                 return True
         except EngineError as error:
             log.info("%s", error)
-        if deadline.expired:
-            log.warning("could not remove a container; do it by hand: docker rm --force --volumes %s", name)
-            return False
+            if deadline.expired or (container == "possible" and _is_final(error, last)):
+                what = "a container" if container == "certain" else "the container, should there be one"
+                log.warning("could not remove %s; do it by hand: %s", what, engine.command_line(argv.remove(name)))
+                return False
+            last = error
         clock.sleep(_RETRY_S)
+
+
+def _is_final(error: EngineError, last: EngineError | None) -> bool:
+    """An engine that refuses twice in the same words has given its answer; one that cannot be reached has not, nor one
+    that takes its time."""
+    return error.is_like(last) and explain.engine_failure(error).code not in ("engine-unreachable", "engine-timeout")

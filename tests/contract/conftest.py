@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import pytest
 
 from ivdocker import LocalDockerRunner, RunOptions, TensorFlowServing
-from tests.conftest import Engine
+from tests.conftest import Engine, wait_until
 
 MODEL_NAME = "half_plus_two"
+PREDICT = {"instances": [1.0, 2.0, 5.0]}
 
 
 class RunnerFactory(Protocol):
     def __call__(
         self, model_path: str | os.PathLike[str], *, binary: Any = None, spec: Any = None, **options: Any
     ) -> LocalDockerRunner: ...
+
+
+def soon() -> float:
+    """A deadline as TFX makes them, that nothing here comes near."""
+    return time.time() + 60
+
+
+def name_of(engine: Engine) -> str:
+    """The one container's name."""
+    (name,) = engine.containers()
+    return name
+
+
+def wait_for_end(engine: Engine) -> None:
+    wait_until(lambda: engine.state_of(name_of(engine))["State"]["Status"] == "exited")
 
 
 def in_threads(work: Callable[[], object], count: int) -> list[BaseException]:

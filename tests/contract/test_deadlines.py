@@ -52,6 +52,50 @@ def test_run(fault: dict[str, Any], late: bool, engine: Engine, model: ModelFact
     assert engine.containers() == []
 
 
+def test_a_program_that_is_no_engine_has_said_so_when_it_refuses_twice(
+    engine: Engine, model: ModelFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.faults({"verb": "run", "exit": 1}, {"verb": "rm", "exit": 1})
+    failure = validate(engine, model())
+    assert failure is not None
+    assert failure.code == "engine-error"
+    assert len(engine.calls("rm")) == 2
+    assert "could not remove the container, should there be one; do it by hand: docker rm" in caplog.text
+
+
+RESTARTING: dict[str, Any] = {"exit": 1, "stderr": "Cannot connect to the Docker daemon at unix:///x. Is it there?\n"}
+BROKEN_OFF: dict[str, Any] = {"exit": 125, "stderr": "docker: error waiting for container: unexpected EOF\n"}
+BUSY: dict[str, Any] = {"exit": 1, "stderr": "Error response from daemon: device or resource busy\n"}
+
+
+@pytest.mark.parametrize(
+    ("run", "rm"),
+    [
+        (BROKEN_OFF, [RESTARTING] * 3),
+        ({**RESTARTING, "stdout": "0123456789ab\n"}, [RESTARTING] * 3),
+        ({**RESTARTING, "stdout": "0123456789ab\n"}, [BUSY] * 3),
+        ({"exit": 125, "stderr": "docker: Error response from daemon: jammed\n"}, [BUSY, RESTARTING] * 2),
+    ],
+    ids=["broken-off", "created", "created-and-busy", "other-words"],
+)
+def test_what_a_failed_run_left_is_removed_once_the_engine_is_back(
+    run: dict[str, Any], rm: list[dict[str, Any]], engine: Engine, model: ModelFactory
+) -> None:
+    """The container is there, though docker run failed."""
+    later = [{"verb": "rm", "nth": nth, **fault} for nth, fault in enumerate(rm, start=1)]
+    engine.faults({"verb": "run", "late": True, **run}, *later)
+    assert validate(engine, model()) is not None
+    assert len(engine.calls("rm")) == len(rm) + 1
+    assert engine.containers() == []
+
+
+def test_a_server_that_ran_is_removed_however_often_the_engine_refuses(engine: Engine, model: ModelFactory) -> None:
+    engine.faults(*({"verb": "rm", "nth": nth, **BUSY} for nth in range(1, 5)))
+    assert validate(engine, model()) is None
+    assert len(engine.calls("rm")) == 5
+    assert engine.containers() == []
+
+
 @pytest.mark.parametrize("fault", [HANG, ENDLESS], ids=lambda fault: "".join(fault))
 @pytest.mark.parametrize("nth", [1, 2])
 def test_inspect(fault: dict[str, Any], nth: int, engine: Engine, model: ModelFactory) -> None:

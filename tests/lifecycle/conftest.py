@@ -7,6 +7,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -91,9 +92,12 @@ class Started:
         self.signal(signal.SIGKILL, group=True)
         self.process.wait(10)
 
-    def check_nothing_is_left(self) -> None:
-        wait_until(lambda: not self._engine.containers(), NOTHING_LEFT_S)
-        wait_until(lambda: not self.helpers(), NOTHING_LEFT_S)
+    def left(self) -> list[str]:
+        """Its containers and helpers that are still there when the time for removing them is over."""
+        deadline = time.monotonic() + NOTHING_LEFT_S
+        while (left := [*self._engine.containers(), *map(str, self.helpers())]) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return left
 
     def end(self) -> None:
         if self.process.poll() is None:

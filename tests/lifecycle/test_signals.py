@@ -67,7 +67,7 @@ def test_a_sigkill_leaves_nothing(stage: str, group: bool, reach: Reach) -> None
     run = reach(stage)
     run.signal(signal.SIGKILL, group)
     assert run.exit_code() == 137
-    run.check_nothing_is_left()
+    assert run.left() == []
 
 
 @pytest.mark.parametrize(("signum", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -109,7 +109,7 @@ def test_a_sigkill_inside_stop_leaves_nothing(engine: Engine, start: Start, mode
     run = start("validate", model(ignore_sigterm=True), f"--image={engine.image}")
     run.wait_for_call("stop")
     run.signal(signal.SIGKILL, group=True)
-    run.check_nothing_is_left()
+    assert run.left() == []
 
 
 @pytest.mark.parametrize(("signum", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGKILL, 137)])
@@ -122,7 +122,7 @@ def test_several_servers_at_a_time_are_all_removed(
     run.signal(signum)
     assert run.exit_code() == exit_code
     assert len(engine.calls("run")) <= 2, "the third one was started after the signal"
-    run.check_nothing_is_left()
+    assert run.left() == []
 
 
 def test_ctrl_c_ends_serve(engine: Engine, start: Start, model: ModelFactory) -> None:

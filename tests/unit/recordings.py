@@ -28,7 +28,7 @@ class Recording:
 
     @property
     def error(self) -> EngineError:
-        return EngineError("failed", " ".join(self.argv), self.stderr.strip(), self.returncode)
+        return EngineError("failed", " ".join(self.argv), self.stderr.strip(), self.returncode, self.stdout)
 
 
 def recording(engine: str, case: str) -> Recording:

@@ -18,12 +18,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def replaying(folder: Path, engine: str, case: str) -> Engine:
-    """An engine whose every call is answered as this one was."""
+    """An engine whose every call is answered as this one was; ``asked`` in the folder holds the last one."""
     found = recording(engine, case)
     (folder / "stdout").write_bytes(found.stdout)
     (folder / "stderr").write_text(found.stderr)
     program = folder / found.argv[0]
-    program.write_text(f'#!/bin/sh\ncat "{folder}/stdout"; cat "{folder}/stderr" >&2; exit {found.returncode}\n')
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >"{folder}/asked"\n'
+        f'cat "{folder}/stdout"; cat "{folder}/stderr" >&2; exit {found.returncode}\n'
+    )
     program.chmod(0o755)
     return Engine(dialect_of(str(program)))
 
@@ -41,6 +44,7 @@ def test_an_image_that_is_not_there_is_none(folder: Path, engine: str) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_removing_a_container_that_is_not_there_is_fine(folder: Path, engine: str) -> None:
     replaying(folder, engine, "rm-not-found").remove("m")
+    assert (folder / "asked").read_text() == "rm --force --volumes m\n"
 
 
 @pytest.mark.parametrize("engine", ENGINES)

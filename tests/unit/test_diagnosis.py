@@ -54,6 +54,8 @@ ENGINE_SAMPLES = [
     ('error during connect: Get "http://h:2375/v1.24/version": dial tcp: lookup h: no such host', "engine-unreachable"),
     ("error waiting for container: unexpected EOF", "engine-unreachable"),
     (f"{REGISTRY}toomanyrequests: You have reached your pull rate limit.", "registry-denied"),
+    ("Error response from daemon: error parsing HTTP 429 response body: invalid character '<'", "registry-denied"),
+    (f"{REGISTRY}received unexpected HTTP status: 429 Too Many Requests", "registry-denied"),
     (
         "Error response from daemon: pull access denied for x/y, repository does not exist or may require "
         "'docker login': denied: requested access to the resource is denied",
@@ -255,16 +257,27 @@ def ended(exit_code: int, *, oom: bool = False, error: str = "") -> ContainerSta
     return ContainerState("id", "image", "exited", exit_code, oom, error, 0, {}, "default")
 
 
-def check_is_presentable(failure: Failure) -> None:
-    assert failure.message.strip() == failure.message != ""
-    for text in (failure.message, failure.hint or ""):
-        assert "\n" not in text
-    assert len(failure.message) < 1000
+def flaws(failure: Failure) -> list[str]:
+    """What keeps a failure from being one line that can be read."""
+    message = failure.message
+    wrong = {
+        "empty": not message,
+        "blanks at its ends": message.strip() != message,
+        "several lines": "\n" in message + (failure.hint or ""),
+        "too long": len(message) >= 1000,
+    }
+    return [flaw for flaw, holds in wrong.items() if holds]
 
 
-def check_has_no_frame(message: str) -> None:
-    for frame in ("Error response from daemon", "run --help", "docker: ", "Usage:"):
-        assert frame not in message
+def frames(message: str) -> list[str]:
+    """What docker writes around an error."""
+    return [frame for frame in ("Error response from daemon", "run --help", "docker: ", "Usage:") if frame in message]
+
+
+def test_a_failure_with_flaws_is_found() -> None:
+    assert flaws(Failure("engine-error", "")) == ["empty"]
+    assert flaws(Failure("engine-error", "x" * 1000 + "\n")) == ["blanks at its ends", "several lines", "too long"]
+    assert frames("docker: Error response from daemon: no") == ["Error response from daemon", "docker: "]
 
 
 @pytest.mark.parametrize(("engine", "case"), failures_of_calls())
@@ -277,16 +290,16 @@ def test_every_recorded_failure_of_a_call_has_its_code(engine: str, case: str) -
 @pytest.mark.parametrize(("engine", "case"), failures_of_calls())
 def test_every_recorded_failure_of_a_call_is_told_in_one_line_without_dockers_frame(engine: str, case: str) -> None:
     failure = explain.engine_failure(recording(engine, case).error, "team/server:1")
-    check_is_presentable(failure)
-    check_has_no_frame(failure.message)
+    assert flaws(failure) == []
+    assert frames(failure.message) == []
 
 
 @pytest.mark.parametrize(("text", "code"), ENGINE_SAMPLES)
 def test_an_engines_message_has_its_code(text: str, code: str) -> None:
     failure = explain.engine_failure(EngineError("failed", "docker run", text, 125))
     assert failure.code == code
-    check_is_presentable(failure)
-    check_has_no_frame(failure.message)
+    assert flaws(failure) == []
+    assert frames(failure.message) == []
 
 
 def test_every_row_of_the_engines_table_has_a_sample() -> None:
@@ -300,7 +313,7 @@ def test_every_row_of_the_engines_table_has_a_sample() -> None:
 def test_what_any_server_may_say_has_its_code(line: str, code: str) -> None:
     failure = explain.ended_container(ended(1), f"starting\n{line}\n", ())
     assert failure.code == code
-    check_is_presentable(failure)
+    assert flaws(failure) == []
 
 
 def test_every_row_of_the_table_for_any_server_has_a_sample() -> None:
@@ -319,6 +332,22 @@ def test_every_row_of_the_table_for_any_server_has_a_sample() -> None:
 def test_a_registry_that_breaks_off_is_not_called_an_engine_that_does_not_answer(text: str) -> None:
     """The daemon itself reports it, so the daemon is there."""
     assert explain.engine_failure(EngineError("failed", "docker pull", text, 1)).code != "engine-unreachable"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Error response from daemon: toomanyrequests: toomanyrequests",
+        "Error response from daemon: error parsing HTTP 429 response body: invalid character '<'",
+        f"{REGISTRY}received unexpected HTTP status: 429 Too Many Requests",
+    ],
+)
+def test_a_rate_limit_is_told_from_an_image_that_is_denied(text: str) -> None:
+    limited = explain.engine_failure(EngineError("failed", "docker pull", text, 1), "team/server:1")
+    assert limited.message.startswith("the registry's rate limit is reached (team/server:1)")
+    assert "wait" in (limited.hint or "")
+    denied = "Error response from daemon: pull access denied for x/y: denied: denied"
+    assert "limit" not in explain.engine_failure(EngineError("failed", "docker pull", denied, 1)).message
 
 
 def test_an_engines_message_that_nobody_knows_stays_an_engine_error_with_its_text() -> None:
@@ -341,7 +370,7 @@ def test_a_call_that_fails_without_a_word_names_its_exit_code_and_command() -> N
 def test_a_call_that_could_not_be_made_has_its_code(kind: str, code: str) -> None:
     failure = explain.engine_failure(EngineError(kind, "docker version", "no answer in 60 s"))
     assert failure.code == code
-    check_is_presentable(failure)
+    assert flaws(failure) == []
 
 
 @pytest.mark.parametrize("case", ["run-no-such-image", "run-bad-image-name"])
@@ -352,7 +381,7 @@ def test_the_image_is_named_where_the_cause_is_the_image(case: str) -> None:
 
 def test_a_very_long_message_is_cut() -> None:
     failure = explain.engine_failure(EngineError("failed", "docker run", "x" * 100_000, 125))
-    check_is_presentable(failure)
+    assert flaws(failure) == []
 
 
 @pytest.mark.parametrize("kind", [server.binary.kind for server in SERVERS])
@@ -371,7 +400,7 @@ def test_a_servers_last_words_have_their_code_and_name_the_cause(kind: str, line
     assert words in failure.message
     assert "{" not in failure.message.replace("{ serve }", "").replace("{m}", "")
     assert failure.log_tail == ("starting", line.rstrip(), "exiting")
-    check_is_presentable(failure)
+    assert flaws(failure) == []
 
 
 @pytest.mark.parametrize(("kind", "line", "code"), [sample[:3] for sample in ALL_SERVER_SAMPLES])
@@ -383,7 +412,7 @@ def test_a_line_that_ends_all_hope_is_found_while_the_server_runs(kind: str, lin
     assert (failure is not None) == (pattern.search(line.encode()) is not None) == (first_row(fatal, line) is not None)
     if failure is not None:
         assert failure.code in {code, "model-load-failed"}
-        check_is_presentable(failure)
+        assert flaws(failure) == []
 
 
 @pytest.mark.parametrize(("kind", "line"), [sample[:2] for sample in ALL_SERVER_SAMPLES])
@@ -455,7 +484,7 @@ def test_a_start_error_of_the_engine_is_told() -> None:
     failure = explain.ended_container(ended(127, error='exec: "x": executable file not found\nin $PATH'), "", ())
     assert failure.code == "container-exited"
     assert 'exec: "x": executable file not found in $PATH' in failure.message
-    check_is_presentable(failure)
+    assert flaws(failure) == []
 
 
 def test_the_last_ten_lines_of_a_log_are_shown_and_none_too_long() -> None:
@@ -463,6 +492,31 @@ def test_the_last_ten_lines_of_a_log_are_shown_and_none_too_long() -> None:
     assert len(tail) == 10
     assert tail[0] == "line 41"
     assert len(tail[-1]) < 500
+
+
+def test_the_log_is_shown_around_the_line_that_names_the_cause() -> None:
+    cause = "Loading servable: {name: m version: 1} failed: DATA_LOSS: rotten"
+    noise = [f"line {number}" for number in range(60)]
+    log = "\n\n".join([*noise[:30], cause, *noise[30:], ""])
+    ended_with = explain.ended_container(ended(1), log, signatures("tensorflow-serving"))
+    assert ended_with.log_tail == (*noise[24:30], cause, *noise[30:33])
+    still_running = explain.fatal_line(cause, log, signatures("tensorflow-serving"))
+    assert still_running is not None
+    assert still_running.log_tail == ended_with.log_tail
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 20), (3, 20), (20, 0), (20, 2), (2, 2)])
+def test_as_many_lines_are_shown_where_the_cause_stands_near_an_end(before: int, after: int) -> None:
+    lines = [*(f"before {number}" for number in range(before)), "cause", *(f"after {n}" for n in range(after))]
+    shown = explain.log_tail("\n".join(lines), "cause")
+    assert len(shown) == min(10, len(lines))
+    assert "cause" in shown
+    assert "\n".join(shown) in "\n".join(lines)
+
+
+def test_a_cause_that_the_log_does_not_hold_any_more_leaves_the_last_lines() -> None:
+    log = "\n".join(f"line {number}" for number in range(50))
+    assert explain.log_tail(log, "a line that was left out") == explain.log_tail(log)
 
 
 def test_braces_and_percent_signs_in_a_log_are_only_text() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -260,29 +260,35 @@ CONTAINERS = st.fixed_dictionaries(
 )
 
 
-def read_all(output: bytes) -> None:
-    for read in (
-        lambda: parse.container(output, DOCKER),
-        lambda: parse.container(output, PODMAN),
-        lambda: parse.image(output),
-        lambda: parse.version(output, DOCKER),
-        lambda: parse.version(output, PODMAN),
-        lambda: parse.listing(output),
-    ):
-        with contextlib.suppress(Unreadable):
-            read()
+READERS: list[tuple[Callable[[bytes], object], type]] = [
+    (lambda output: parse.container(output, DOCKER), ContainerState),
+    (lambda output: parse.container(output, PODMAN), ContainerState),
+    (parse.image, parse.Image),
+    (lambda output: parse.version(output, DOCKER), parse.EngineVersion),
+    (lambda output: parse.version(output, PODMAN), parse.EngineVersion),
+    (parse.listing, list),
+]
+
+
+def read_or_refused(read: Callable[[bytes], object], output: bytes) -> object:
+    try:
+        return read(output)
+    except Unreadable as error:
+        return error
 
 
 @settings(max_examples=50, deadline=None, database=None)
 @given(st.binary(max_size=64))
 def test_any_bytes_are_read_or_unreadable(output: bytes) -> None:
-    read_all(output)
+    for read, kind in READERS:
+        assert isinstance(read_or_refused(read, output), (kind, Unreadable))
 
 
 @settings(max_examples=50, deadline=None, database=None)
 @given(JSON_VALUES | st.lists(CONTAINERS, max_size=2))
 def test_any_json_is_read_or_unreadable(record: Any) -> None:
-    read_all(json.dumps(record).encode())
+    for read, kind in READERS:
+        assert isinstance(read_or_refused(read, json.dumps(record).encode()), (kind, Unreadable))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import Any
 
@@ -190,6 +189,9 @@ def test_what_is_wrong_in_a_request_spec_is_named() -> None:
     )
 )
 def test_any_json_is_a_spec_or_a_usage_error(record: Any) -> None:
-    for read in (ServingSpec.of, ValidationSpec.of, RequestSpec.of):
-        with contextlib.suppress(UsageError):
-            read(json.dumps(record))
+    for kind in (ServingSpec, ValidationSpec, RequestSpec):
+        try:
+            found: object = kind.of(json.dumps(record))
+        except UsageError as error:
+            found = error
+        assert isinstance(found, (kind, UsageError))
