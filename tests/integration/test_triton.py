@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,17 +16,7 @@ IMAGE = "ivdocker/triton:24.10"
 EXAMPLES = Path(__file__).parents[2] / "docs/examples/triton"
 INPUT = {"name": "x", "shape": [3], "datatype": "FP32", "data": [1.0, 2.0, 5.0]}
 
-pytestmark = [pytest.mark.engine, pytest.mark.triton]
-
-
-@pytest.fixture(autouse=True)
-def triton() -> None:
-    """Skips where the image is not built; fails there in CI."""
-    done = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, text=True, timeout=20)
-    if done.returncode != 0 and os.environ.get("CI"):
-        pytest.fail(f"no {IMAGE}, and this is CI")
-    if done.returncode != 0:
-        pytest.skip(f"no {IMAGE}; scripts/images triton builds it")
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("server_image")]
 
 
 def copy(name: str, target: Path) -> Path:

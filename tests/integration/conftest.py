@@ -1,0 +1,28 @@
+"""What the tests on real model servers share."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+
+import pytest
+
+
+@pytest.fixture
+def server_image(request: pytest.FixtureRequest) -> None:
+    """Skips where the image that the module calls IMAGE is not built; fails there in CI."""
+    trouble = _trouble_with(request.module.IMAGE)
+    if trouble and os.environ.get("CI"):
+        pytest.fail(f"{trouble}, and this is CI")
+    if trouble:
+        pytest.skip(trouble)
+
+
+@functools.cache
+def _trouble_with(image: str) -> str | None:
+    try:
+        done = subprocess.run(["docker", "image", "inspect", image], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"no container engine ({error})"
+    return None if done.returncode == 0 else f"no image {image} ({done.stderr.strip()}; scripts/images builds it)"
