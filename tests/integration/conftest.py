@@ -9,6 +9,12 @@ import subprocess
 import pytest
 
 
+OPTIONAL = ("kserve", "bentoml", "torchserve")
+"""Servers whose images take long to build; ``scripts/test --all-servers`` asks for them."""
+
+collect_ignore = [] if os.environ.get("IVDOCKER_ALL_SERVERS") else [f"test_{name}.py" for name in OPTIONAL]
+
+
 @pytest.fixture
 def server_image(request: pytest.FixtureRequest) -> None:
     """Skips where the image that the module calls IMAGE is not built; fails there in CI."""
