@@ -8,7 +8,6 @@ import subprocess
 
 import pytest
 
-
 OPTIONAL = ("kserve", "bentoml", "torchserve")
 """Servers whose images take long to build; ``scripts/test --all-servers`` asks for them."""
 

@@ -83,7 +83,14 @@ def test_the_model_of_a_repository_is_named_by_its_option(cli: Cli, tmp_path: Pa
     repository = tmp_path / "repository"
     for name in ("batched", "two_inputs"):
         shutil.copytree(EXAMPLES / name, repository / name)
-    options = ["--image", IMAGE, "--requests", requests_of("two_inputs"), "--model-name", "two_inputs"]
+    options: list[str | Path] = [
+        "--image",
+        IMAGE,
+        "--requests",
+        requests_of("two_inputs"),
+        "--model-name",
+        "two_inputs",
+    ]
     done = cli("validate", repository, *options)
     assert done.returncode == 0, done.stderr
     assert "BLESSED" in done.stderr
