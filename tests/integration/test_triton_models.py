@@ -83,15 +83,8 @@ def test_the_model_of_a_repository_is_named_by_its_option(cli: Cli, tmp_path: Pa
     repository = tmp_path / "repository"
     for name in ("batched", "two_inputs"):
         shutil.copytree(EXAMPLES / name, repository / name)
-    options: list[str | Path] = [
-        "--image",
-        IMAGE,
-        "--requests",
-        requests_of("two_inputs"),
-        "--model-name",
-        "two_inputs",
-    ]
-    done = cli("validate", repository, *options)
+    requests = requests_of("two_inputs")
+    done = cli("validate", repository, "--image", IMAGE, "--requests", requests, "--model-name", "two_inputs")
     assert done.returncode == 0, done.stderr
     assert "BLESSED" in done.stderr
     assert "2 requests answered" in done.stderr
