@@ -67,6 +67,11 @@ MLFLOW: list[Sample] = [
 
 KSERVE: list[Sample] = [
     (
+        "FileNotFoundError: [Errno 2] No such file or directory: '/mnt/models/weights.json'",
+        "model-load-failed",
+        "/mnt/models/weights.json",
+    ),
+    (
         "2026-01-01 00:00:00.000 1 kserve ERROR [__main__.py:<module>():32] failed to locate model file for model iris "
         "under dir /mnt/models, trying loading from model repository.",
         "model-load-failed",
@@ -118,6 +123,11 @@ TORCHSERVE: list[Sample] = [
 ]
 
 BENTOML: list[Sample] = [
+    (
+        "FileNotFoundError: [Errno 2] No such file or directory: '/models/m/weights.json'",
+        "model-load-failed",
+        "/models/m/weights.json",
+    ),
     ("ModuleNotFoundError: No module named 'sklearn'", "model-load-failed", "sklearn"),
     (
         'bentoml.exceptions.ImportServiceError: Failed to import module "service": invalid syntax (service.py, line 3)',
