@@ -92,6 +92,12 @@ KSERVE: list[Sample] = [
 ]
 
 TORCHSERVE: list[Sample] = [
+    (
+        "2026-01-01T00:00:00,000 [INFO ] W-9000-m_1.0-stdout MODEL_LOG - FileNotFoundError: [Errno 2] No such file or "
+        "directory: '/tmp/models/32d03a5ef49c4215b9ee2936265c4403/weights.json'",
+        "model-load-failed",
+        "misses the file weights.json",
+    ),
     ("torchserve: error: unrecognized arguments: --disable-token-auth", "container-exited", "0.11.1"),
     ("java not found, please make sure JAVA_HOME is set properly.", "container-exited", "Java"),
     (
