@@ -62,12 +62,6 @@ _SIGNATURES = (
         fatal=True,
     ),
     Signature(
-        r"FileNotFoundError: .*'(?P<path>/opt/ml/model/[^']*)'",
-        "model-load-failed",
-        "MLflow misses a file of the model: {path}",
-        "compare the folder with what MLmodel and the model's code name; copy or log the model anew",
-    ),
-    Signature(
         r"does not have the \"(?P<flavor>[^\"]+)\" flavor",
         "model-load-failed",
         "the model has no flavor {flavor!r}, which this server loads",

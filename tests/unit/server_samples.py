@@ -41,11 +41,6 @@ MLFLOW: list[Sample] = [
     ),
     ("OSError: No such artifact: model.pkl", "model-load-failed", "model.pkl"),
     (
-        "FileNotFoundError: [Errno 2] No such file or directory: '/opt/ml/model/weights.json'",
-        "model-load-failed",
-        "/opt/ml/model/weights.json",
-    ),
-    (
         'mlflow.exceptions.MlflowException: Model does not have the "python_function" flavor',
         "model-load-failed",
         "python_function",
