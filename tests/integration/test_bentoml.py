@@ -13,7 +13,7 @@ from tests.integration.servers import EXAMPLES, blessed_run, failure_of, how_it_
 
 IMAGE = "ivdocker/bentoml:1.4.39"
 MODELS = EXAMPLES / "bentoml"
-REQUEST = {"x": [4.0, 1.0]}
+REQUEST = {"a": 4.0, "b": 1.0}
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("server_image")]
 
@@ -33,6 +33,11 @@ def test_the_example_is_blessed_with_right_answers(cli: Cli) -> None:
     assert run["server"] == "bentoml"
     assert (run["requests"]["sent"], run["requests"]["failed"], run["requests"]["mismatched"]) == (2, 0, 0)
     assert set(run["endpoints"]) == {"http"}
+
+
+def test_made_up_requests_are_answered(cli: Cli) -> None:
+    run = blessed_run(cli, MODELS / "linear", IMAGE, "--synthesize", "5")
+    assert (run["requests"]["sent"], run["requests"]["failed"]) == (5, 0)
 
 
 def test_a_missing_file_is_told_with_its_name_though_bentoml_tries_for_ever(cli: Cli) -> None:
@@ -56,7 +61,7 @@ def test_a_service_that_starts_slowly_is_asked_only_when_it_is_ready(tmp_path: P
 
 
 def test_a_request_that_the_schema_refuses_fails_with_bentomls_words(tmp_path: Path) -> None:
-    requests = requests_file(tmp_path, REQUEST, {"x": "four"})
+    requests = requests_file(tmp_path, REQUEST, {"a": "four", "b": 1.0})
     failure = failure_of(MODELS / "linear", IMAGE, requests=requests)
     assert failure.code == "request-failed"
     assert "requests.jsonl:2: HTTP 400" in failure.message

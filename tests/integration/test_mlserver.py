@@ -46,6 +46,11 @@ def test_the_example_is_blessed_with_right_answers(cli: Cli) -> None:
     assert set(run["endpoints"]) == {"http", "grpc", "metrics"}
 
 
+def test_made_up_requests_are_answered(cli: Cli) -> None:
+    run = blessed_run(cli, MODELS / "linear", IMAGE, "--synthesize", "5")
+    assert (run["requests"]["sent"], run["requests"]["failed"]) == (5, 0)
+
+
 def test_a_missing_file_is_told_with_its_name(cli: Cli) -> None:
     done = cli("validate", MODELS / "broken", "--image", IMAGE)
     assert done.returncode == 1
