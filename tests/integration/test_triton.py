@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -119,7 +120,10 @@ def test_one_bad_model_of_a_repository_is_enough(tmp_path: Path) -> None:
     assert "'wrong'" in failure.message
 
 
-def test_the_printed_curl_line_gets_an_answer() -> None:
+def test_the_printed_curl_line_gets_the_right_answer() -> None:
     with ivdocker.serve(EXAMPLES / "linear", image=IMAGE) as server:
-        done = subprocess.run(["sh", "-c", server.curl()], capture_output=True, text=True, timeout=20, check=True)
-    assert json.loads(done.stdout)["outputs"][0]["data"] == [2.0]
+        line = server.curl()
+        done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=20, check=True)
+    words = shlex.split(line)
+    (sent,) = json.loads(words[words.index("--data") + 1])["inputs"]
+    assert json.loads(done.stdout)["outputs"][0]["data"] == pytest.approx([0.5 * x + 2 for x in sent["data"]])
