@@ -4,6 +4,9 @@
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 script=${0##*/}
+# What pip may take for the base image of scripts/images, whatever machine it runs on.
+wheels_of_the_base="--only-binary=:all: --python-version=3.11 --platform=manylinux_2_35_x86_64 --platform=manylinux_2_28_x86_64
+    --platform=manylinux_2_17_x86_64 --platform=manylinux2014_x86_64"
 export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 
 say() { printf '%s: %s\n' "$script" "$*" >&2; }

@@ -99,7 +99,8 @@ def fatal_line(line: str, log: str, signatures: Sequence[Signature]) -> Failure 
 def fatal_pattern(signatures: Sequence[Signature]) -> re.Pattern[bytes] | None:
     """Finds the lines that :func:`fatal_line` knows."""
     patterns = [re.sub(r"\?P<\w+>", "?:", row.pattern) for row in signatures if row.fatal]
-    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns).encode()) if patterns else None
+    # Many lines at once, where a row's $ means the end of one.
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns).encode(), re.MULTILINE) if patterns else None
 
 
 def signal_name(exit_code: int) -> str | None:

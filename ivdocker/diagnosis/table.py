@@ -154,9 +154,9 @@ SERVER_MESSAGES = (
     Signature(
         r"PermissionError: .*Permission denied: '(?P<path>[^']+)'",
         "model-load-failed",
-        "the server may not read {path}",
-        "make it readable for the container's user (chmod -R a+rX), or choose the user with --user; where SELinux"
-        " enforces, label the folder (chcon -Rt container_file_t)",
+        "the server is denied access to {path}",
+        "if it is the model's, make it readable for the container's user (chmod -R a+rX), or choose the user with"
+        " --user; where SELinux enforces, label the folder (chcon -Rt container_file_t)",
     ),
 )
 """Matched, ignoring case, against the log of a server that ended and whose own signatures did not match."""

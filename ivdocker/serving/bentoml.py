@@ -27,6 +27,12 @@ _SIGNATURES = (
         "name it in the bento's Python packages, and build the image anew",
     ),
     Signature(
+        r"FileNotFoundError: .*'(?P<path>/(?:models|home/bentoml)/[^']*)'",
+        "model-load-failed",
+        "the service misses the file {path}",
+        "compare the folder with what the code opens",
+    ),
+    Signature(
         r"Failed to import module [\"']?(?P<module>[^\"':\s]+)[\"']?(: (?P<reason>.*))?",
         "model-load-failed",
         "BentoML cannot import the service's module {module!r}: {reason}",

@@ -40,6 +40,12 @@ _SIGNATURES = (
         "set self.ready = True at the end of the model's load()",
     ),
     Signature(
+        r"FileNotFoundError: .*'(?P<path>/mnt/models/[^']*)'",
+        "model-load-failed",
+        "KServe's server misses a file of the model: {path}",
+        "compare the folder with what the code opens",
+    ),
+    Signature(
         r"ModuleNotFoundError: No module named '(?P<module>[^']+)'",
         "model-load-failed",
         "the image has no Python module {module!r}, which the model or its server needs",

@@ -56,6 +56,12 @@ _SIGNATURES = (
         fatal=True,
     ),
     Signature(
+        r"FileNotFoundError: .*'\S*/models/[0-9a-f]{32}/(?P<path>[^']+)'",
+        "model-load-failed",
+        "the model's archive misses the file {path}",
+        "pack it in with torch-model-archiver --extra-files",
+    ),
+    Signature(
         r"Failed to load model (?P<name>\S+), exception (?P<reason>.*)",
         "model-load-failed",
         "TorchServe cannot load model {name!r}: {reason}",

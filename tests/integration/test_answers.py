@@ -10,11 +10,9 @@ import pytest
 import ivdocker
 from ivdocker.query import requests
 from tests.conftest import Cli
-from tests.integration.test_triton import EXAMPLES, IMAGE, copy, triton
+from tests.integration.test_triton import EXAMPLES, IMAGE, copy
 
-__all__ = ["triton"]
-
-pytestmark = [pytest.mark.engine, pytest.mark.triton]
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("server_image")]
 
 
 def test_made_up_requests_are_answered_recorded_and_answered_again(cli: Cli) -> None:

@@ -62,6 +62,11 @@ MLFLOW: list[Sample] = [
 
 KSERVE: list[Sample] = [
     (
+        "FileNotFoundError: [Errno 2] No such file or directory: '/mnt/models/weights.json'",
+        "model-load-failed",
+        "/mnt/models/weights.json",
+    ),
+    (
         "2026-01-01 00:00:00.000 1 kserve ERROR [__main__.py:<module>():32] failed to locate model file for model iris "
         "under dir /mnt/models, trying loading from model repository.",
         "model-load-failed",
@@ -82,6 +87,12 @@ KSERVE: list[Sample] = [
 ]
 
 TORCHSERVE: list[Sample] = [
+    (
+        "2026-01-01T00:00:00,000 [INFO ] W-9000-m_1.0-stdout MODEL_LOG - FileNotFoundError: [Errno 2] No such file or "
+        "directory: '/tmp/models/32d03a5ef49c4215b9ee2936265c4403/weights.json'",
+        "model-load-failed",
+        "misses the file weights.json",
+    ),
     ("torchserve: error: unrecognized arguments: --disable-token-auth", "container-exited", "0.11.1"),
     ("java not found, please make sure JAVA_HOME is set properly.", "container-exited", "Java"),
     (
@@ -113,6 +124,11 @@ TORCHSERVE: list[Sample] = [
 ]
 
 BENTOML: list[Sample] = [
+    (
+        "FileNotFoundError: [Errno 2] No such file or directory: '/models/m/weights.json'",
+        "model-load-failed",
+        "/models/m/weights.json",
+    ),
     ("ModuleNotFoundError: No module named 'sklearn'", "model-load-failed", "sklearn"),
     (
         'bentoml.exceptions.ImportServiceError: Failed to import module "service": invalid syntax (service.py, line 3)',

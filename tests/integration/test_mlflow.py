@@ -1,0 +1,100 @@
+"""MLflow's real scoring server, on the real engine."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import ivdocker
+from tests.conftest import Cli
+from tests.integration.servers import EXAMPLES, blessed_run, failure_of, how_it_stopped, requests_file
+
+IMAGE = "ivdocker/mlflow:3.17.2"
+MODELS = EXAMPLES / "mlflow"
+REQUEST = {"dataframe_split": {"columns": ["a", "b"], "data": [[4.0, 1.0]]}}
+
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("server_image")]
+
+
+def copy(folder: Path) -> Path:
+    shutil.copytree(MODELS / "linear", folder)
+    return folder
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_the_example_is_blessed_with_right_answers(cli: Cli) -> None:
+    run = blessed_run(cli, MODELS / "linear", IMAGE, "--requests", MODELS / "linear-requests.jsonl")
+    assert run["server"] == "mlflow"
+    assert (run["requests"]["sent"], run["requests"]["failed"], run["requests"]["mismatched"]) == (3, 0, 0)
+    assert set(run["endpoints"]) == {"http"}
+
+
+def test_made_up_requests_are_answered(cli: Cli) -> None:
+    run = blessed_run(cli, MODELS / "linear", IMAGE, "--synthesize", "5")
+    assert (run["requests"]["sent"], run["requests"]["failed"]) == (5, 0)
+
+
+def test_a_missing_file_is_told_with_its_name(cli: Cli) -> None:
+    done = cli("validate", MODELS / "broken", "--image", IMAGE)
+    assert done.returncode == 1
+    assert "NOT BLESSED  broken" in done.stderr
+    assert "model-load-failed" in done.stderr
+    assert "/opt/ml/model/weights.json" in done.stderr
+
+
+def test_a_folder_without_an_mlmodel_file_is_told(tmp_path: Path) -> None:
+    model = copy(tmp_path / "plain")
+    (model / "MLmodel").unlink()
+    failure = failure_of(model, IMAGE)
+    assert failure.code == "model-not-found"
+    assert "no MLmodel file at /opt/ml/model" in failure.message
+
+
+def test_a_model_without_the_python_function_flavor_is_told(tmp_path: Path) -> None:
+    model = copy(tmp_path / "other")
+    edit(model / "MLmodel", "python_function:", "sklearn:")
+    failure = failure_of(model, IMAGE)
+    assert failure.code == "model-load-failed"
+    assert "no flavor 'python_function'" in failure.message
+
+
+def test_a_module_that_the_image_does_not_have_is_named(tmp_path: Path) -> None:
+    model = copy(tmp_path / "forest")
+    edit(model / "linear.py", "import json", "import json\nimport sklearn")
+    failure = failure_of(model, IMAGE)
+    assert failure.code == "model-load-failed"
+    assert "'sklearn'" in failure.message
+
+
+def test_a_model_that_loads_slowly_is_asked_only_when_it_is_ready(tmp_path: Path) -> None:
+    model = copy(tmp_path / "slow")
+    edit(model / "linear.py", "    with open", "    time.sleep(3)\n    with open")
+    edit(model / "linear.py", "import json", "import json\nimport time")
+    report = ivdocker.validate(model, images=[IMAGE], requests=requests_file(tmp_path, REQUEST), timeout_s=60)
+    assert report.blessed, report.runs[0].failure
+
+
+def test_a_request_that_the_signature_refuses_fails_with_mlflows_words(tmp_path: Path) -> None:
+    wrong = {"dataframe_split": {"columns": ["a"], "data": [[4.0]]}}
+    failure = failure_of(MODELS / "linear", IMAGE, requests=requests_file(tmp_path, REQUEST, wrong))
+    assert failure.code == "request-failed"
+    assert "requests.jsonl:2: HTTP 400" in failure.message
+    assert "missing inputs ['b']" in failure.message
+
+
+def test_the_model_that_is_served_answers() -> None:
+    with ivdocker.serve(MODELS / "linear", image=IMAGE) as server:
+        assert server.predict(REQUEST) == {"predictions": [3.0]}
+
+
+def test_it_stops_at_the_first_signal(tmp_path: Path) -> None:
+    signals, code = how_it_stopped(MODELS / "linear", IMAGE, tmp_path)
+    assert signals == ["15"]
+    assert code == "143", "uvicorn raises the signal anew once it has shut down"

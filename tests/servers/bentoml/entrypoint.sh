@@ -1,0 +1,4 @@
+#!/bin/sh
+set -eu
+if [ "$#" -eq 0 ]; then set -- bentoml serve "$BENTO_PATH"; fi
+exec "$@"
