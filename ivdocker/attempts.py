@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -235,7 +236,8 @@ def _query(
     with stages.timed("query") as stage:
         pace = Pace(job.deterministic, job.repeat, job.concurrency)
         asked = _Asked(job, binary, client)
-        tally = send_all(client, asked, lambda outcome: _tell(job, binary, runner, outcome), pace)
+        told = partial(_tell, job, binary, runner)
+        tally = send_all(client, asked, told, pace, binary.inputs(job.model))
         stages.report.requests = _figures(tally)
         good = tally.sent - tally.failed - tally.mismatched
         stage.text = f"{good} of {tally.sent} requests answered as they should be" if tally.sent else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ivdocker import budgets, clock
@@ -22,7 +22,7 @@ from ivdocker.serving.base import ServingBinary
 from ivdocker.spec import LocalDockerConfig, ServingSpec
 
 if TYPE_CHECKING:
-    from ivdocker.query.requests import Request
+    from ivdocker.query.requests import Request, Requests
 
 _TICK_S = 0.02
 _QUESTIONS = ("synthesize", "seed", "deterministic", "record", "repeat", "concurrency", "budgets", "find_memory")
@@ -71,9 +71,10 @@ def validate(
 ) -> Report:
     """Does the model load, and answer, in each of these images?
 
-    ``model``: a folder or a URI. ``requests``: a JSON Lines file of requests to send once it is loaded. ``timeout_s``:
-    seconds that loading may take. ``jobs``: images validated at the same time. ``tries``: how often what may change
-    (the environment, a server that ended without a known cause) is tried.
+    ``model``: a folder or a URI. ``requests``: what to send once it is loaded: a file, a directory of them, or ``-``
+    for standard input, in the formats of docs/requests.md. ``timeout_s``: seconds that loading may take. ``jobs``:
+    images validated at the same time. ``tries``: how often what may change (the environment, a server that ended
+    without a known cause) is tried.
 
     ``what``: ``server``, ``model_name``, ``spec`` and ``options`` as in :func:`plan`; ``synthesize`` (how many requests
     to make up for the model's inputs, 0), ``seed`` (of their values, 0), ``deterministic`` (send each request twice and
@@ -87,8 +88,9 @@ def validate(
     job = plan(model, images=images, **what)
     if reference:
         job = with_reference(job, reference, what.get("server", "auto"), what.get("model_name"))
-    loaded = load_requests(requests)
-    return run(job._replace(requests=loaded, timeout_s=timeout_s, jobs=jobs, tries=tries, **asked))
+    with load_requests(requests) as loaded:
+        job = job._replace(requests=loaded, timeout_s=timeout_s, jobs=jobs, tries=tries, **asked)
+        return run(job)
 
 
 def with_reference(job: Job, image: str, server: str = "auto", model_name: str | None = None) -> Job:
@@ -97,13 +99,13 @@ def with_reference(job: Job, image: str, server: str = "auto", model_name: str |
     return job._replace(against=_binary(image, job.model, what))
 
 
-def load_requests(path: str | os.PathLike[str] | None) -> Sequence[Request]:
+def load_requests(path: str | os.PathLike[str] | None) -> AbstractContextManager[Sequence[Request] | Requests]:
     """The requests of a file, none without one. Raises UsageError."""
     if path is None:
-        return ()
-    from ivdocker.query import requests
+        return nullcontext(())
+    from ivdocker.query import files
 
-    return requests.load(path)
+    return files.load(path)
 
 
 def run(job: Job) -> Report:
