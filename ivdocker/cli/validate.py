@@ -75,6 +75,9 @@ def _add_answer_arguments(parser: argparse.ArgumentParser) -> None:
         "--deterministic", action="store_true", help="send each request twice; the answers must be equal"
     )
     parser.add_argument("--record", metavar="FILE", help="write requests and answers, when all is well, as JSON Lines")
+    parser.add_argument(
+        "--warmup", metavar="DIR", help="make DIR a copy of a blessed SavedModel that warms up with these requests"
+    )
     parser.add_argument("--against", metavar="IMAGE", help="run this image first; the others must answer as it does")
 
 
@@ -128,8 +131,12 @@ def run(arguments: argparse.Namespace) -> int:
     job = _with_questions(job, arguments)
     job = job._replace(names_engine=bool(arguments.json or arguments.evidence))
     job = job._replace(timeout_s=arguments.timeout, jobs=arguments.jobs, tries=arguments.tries)
-    with validation.load_requests(arguments.requests) as requests:
-        return _carry_out(job._replace(requests=requests), arguments, len(requests) + job.synthesize)
+    with (
+        validation.load_requests(arguments.requests) as requests,
+        validation.warmup_for(arguments.warmup, job) as warmup,
+    ):
+        count = len(requests) + job.synthesize
+        return _carry_out(job._replace(requests=requests, warmup=warmup), arguments, count)
 
 
 def _carry_out(job: Job, arguments: argparse.Namespace, requests: int) -> int:
@@ -150,6 +157,7 @@ def _carry_out(job: Job, arguments: argparse.Namespace, requests: int) -> int:
     if arguments.record:
         terminal.recorded(report, arguments.record)
     _write_results(arguments, report)
+    validation.write_warmup(job, report)
     return report.exit_code
 
 

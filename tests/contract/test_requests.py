@@ -1,4 +1,4 @@
-"""Requests in every format, asked of a server that runs."""
+"""Requests in every format, asked of a server that runs; and the warm-up folder that comes of them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy
 import pytest
-from tfrecord import TFRecordWriter  # type: ignore[import-untyped]
+from tfrecord import TFRecordWriter, tfrecord_iterator  # type: ignore[import-untyped]
 
 import ivdocker
 from ivdocker import UsageError
 from ivdocker.query.files import load
+from ivdocker.query.warmup import FILE
 from tests.conftest import Cli, Engine, ModelFactory
 from tests.contract.test_bad_input import assert_refused
 from tests.fakes.verbs import IMAGE
@@ -101,9 +102,34 @@ def test_a_dry_run_shows_each_request(model: ModelFactory, cli: Cli, tmp_path: P
     assert f"# {folder}/6.npz: its body is made when the loaded model has told its inputs" in done.stdout
 
 
+def test_the_warm_up_folder_is_a_model_that_loads(
+    engine: Engine, model: ModelFactory, cli: Cli, tmp_path: Path
+) -> None:
+    folder = formats(tmp_path / "requests")
+    done = cli("validate", model(), "--image", engine.image, "--requests", folder, "--warmup", "warm/1")
+    assert done.returncode == 0, done.stderr
+    assert "9 warm-up requests in" in done.stderr.splitlines()[-1]
+    assert len(list(tfrecord_iterator(str(cli.folder / "warm/1" / FILE)))) == 9
+    assert ivdocker.validate(cli.folder / "warm", images=[engine.image]).blessed
+
+
+def test_a_model_that_is_not_blessed_gets_no_warm_up_folder(
+    engine: Engine, model: ModelFactory, tmp_path: Path
+) -> None:
+    (tmp_path / "r.jsonl").write_text(json.dumps(LINE))
+    report = ivdocker.validate(
+        model(add=1), images=[engine.image], requests=tmp_path / "r.jsonl", warmup=tmp_path / "warm"
+    )
+    assert not report.blessed
+    assert not (tmp_path / "warm").exists()
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
+        (["--warmup=out"], ["--warmup", "without requests"]),
+        (["--warmup=full", "--requests=r.jsonl"], ["--warmup", "full", "is not empty"]),
+        (["--warmup=out", "--requests=r.jsonl", "--server=triton"], ["--warmup", "only TensorFlow Serving"]),
         (["--requests=cut.tfrecord"], ["cut.tfrecord: record 1: cut short"]),
         (["--requests=bomb.jsonl.gz"], ["bomb.jsonl.gz:1: longer than 64 MiB"]),
         (["--requests=pickled.npy"], ["pickled.npy", "Object arrays cannot be loaded"]),
@@ -135,8 +161,15 @@ def test_another_image_must_answer_as_the_first_whatever_the_format(
     engine: Engine, model: ModelFactory, tmp_path: Path
 ) -> None:
     requests = formats(tmp_path / "requests")
-    what: dict[str, Any] = {"against": engine.image, "record": tmp_path / "recorded.jsonl"}
+    what: dict[str, Any] = {"against": engine.image, "warmup": tmp_path / "warm", "record": tmp_path / "recorded.jsonl"}
     report = ivdocker.validate(model(), images=[engine.image], requests=requests, **what)
     assert report.blessed, report.runs[-1].failure
     assert [run.requests.sent for run in report.runs] == [10, 10]
     assert len(load(tmp_path / "recorded.jsonl")) == 10
+    assert len(list(tfrecord_iterator(str(tmp_path / "warm" / FILE)))) == 9
+
+
+def test_requests_that_were_made_up_can_warm_up(engine: Engine, model: ModelFactory, tmp_path: Path) -> None:
+    report = ivdocker.validate(model(), images=[engine.image], synthesize=3, warmup=tmp_path / "warm")
+    assert report.blessed
+    assert len(list(tfrecord_iterator(str(tmp_path / "warm" / FILE)))) == 3
