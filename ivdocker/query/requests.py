@@ -56,10 +56,10 @@ class Request(NamedTuple):
 
     @property
     def shown(self) -> Any:
-        """The body for people and for the evidence: as JSON, of bytes their number."""
+        """The body for people and for the evidence: as JSON, of bytes their number, without one the values."""
         if isinstance(self.body, bytes):
             return f"{len(self.body)} bytes of {self.content_type or 'application/octet-stream'}"
-        return self.body
+        return dict(self.values) if self.body is None and self.values else self.body
 
 
 class Requests:

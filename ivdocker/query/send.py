@@ -26,6 +26,7 @@ _CONTENT_HINT = "if the model may answer so, say so with 'expect' in a line of a
 _REFERENCE_HINT = (
     "see both answers with -v or --evidence; if they are near enough, give rtol or atol with --requests FILE"
 )
+_INPUTS_HINT = "give a value of the right type and shape for each of the model's inputs, by its name"
 _ERROR_SHOWN = 1000
 _DETERMINISTIC_HINT = "if the answers may differ, do without --deterministic; see the model's seeds and dropout"
 
@@ -148,7 +149,8 @@ def _bind_and_send(client: BaseModelServerClient, request: Request, inputs_of: I
     try:
         return _send(client, bound(request, client, inputs_of))
     except UsageError as error:
-        return Outcome(request, failure=_failure(request, "request-failed", str(error)))
+        failure = _failure(request, "request-failed", str(error))._replace(hint=_INPUTS_HINT)
+        return Outcome(request, failure=failure)
 
 
 def _send(client: BaseModelServerClient, request: Request) -> Outcome:

@@ -59,7 +59,7 @@ class Terminal:
         asked.count(outcome)
         if self._level == 2 or (outcome.failure and asked.failed <= _FAILURES_SHOWN):
             self._show(image, outcome)
-        if self._level == 1 and asked.is_time():
+        if self._level == 1 and asked.sent != self._requests and asked.is_time():
             of = f" of {self._requests}" if self._requests else ""
             self._line(image, f"{'query':<8} {asked.watch.seconds:7.2f} s  {asked.sent}{of} requests sent")
 

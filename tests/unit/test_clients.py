@@ -416,10 +416,13 @@ def test_values_are_sent_as_the_model_takes_them_and_its_inputs_asked_for_once()
 def test_values_that_the_model_does_not_take_are_a_failed_request() -> None:
     with model_server() as server:
         server.on(f"{STATUS}/metadata", METADATA)
-        tally = send_all(predicting(server), [Request(None, "f:2", values={"z": [1]})], lambda _outcome: None)
+        seen: list[Outcome] = []
+        tally = send_all(predicting(server), [Request(None, "f:2", values={"z": [1]})], seen.append)
+    assert seen[0].as_dict()["request"] == {"z": [1]}
     assert (tally.sent, tally.failed) == (1, 1)
     assert tally.first_failure is not None
     assert tally.first_failure.message == "f:2: the model has no input 'z' (it takes x)"
+    assert "the model's inputs" in (tally.first_failure.hint or "")
 
 
 def test_inputs_that_the_server_does_not_tell_may_be_known_from_elsewhere() -> None:

@@ -300,12 +300,12 @@ def asked(count: int, level: int = 1, failure: Failure | None = None) -> list[st
 
 
 def test_a_line_tells_every_thousand_requests_how_far_it_has_come() -> None:
-    lines = [line for line in asked(2500) if "requests sent" in line]
+    lines = [line for line in asked(3000) if "requests sent" in line]
     assert [line.partition(" s  ")[2] for line in lines] == [
-        "1000 of 2500 requests sent",
-        "2000 of 2500 requests sent",
+        "1000 of 3000 requests sent",
+        "2000 of 3000 requests sent",
     ]
-    assert asked(2500, level=0) == []
+    assert asked(3000, level=0) == []
 
 
 def test_of_many_failures_the_first_are_shown() -> None:
