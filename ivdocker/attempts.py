@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -28,6 +29,7 @@ from ivdocker.spec import ServingSpec
 if TYPE_CHECKING:
     from ivdocker.query.requests import Request
     from ivdocker.query.send import Outcome, Tally
+    from ivdocker.query.warmup import Warmup
 
 LOAD_TIMEOUT_S = 300.0
 """Seconds that loading may take, TFX's default."""
@@ -119,6 +121,8 @@ class Job(NamedTuple):
     """The requests file that a good run's answers are written to."""
     against: ServingBinary | None = None
     """The image that is run first: its answers are what is expected of the others."""
+    warmup: Warmup | None = None
+    """What takes down the first of the images' requests for TensorFlow Serving's warm-up; its owner writes it."""
     keepers: Sequence[Keeper] = ()
     """What keeps the outcomes of the last attempt."""
     timeout_s: float = LOAD_TIMEOUT_S
@@ -232,10 +236,13 @@ def _query(
 
     for keeper in job.keepers:
         keeper.restart()
+    if job.warmup:
+        job.warmup.begin(client)
     with stages.timed("query") as stage:
         pace = Pace(job.deterministic, job.repeat, job.concurrency)
         asked = _Asked(job, binary, client)
-        tally = send_all(client, asked, lambda outcome: _tell(job, binary, runner, outcome), pace)
+        told = partial(_tell, job, binary, runner)
+        tally = send_all(client, asked, told, pace, binary.inputs(job.model))
         stages.report.requests = _figures(tally)
         good = tally.sent - tally.failed - tally.mismatched
         stage.text = f"{good} of {tally.sent} requests answered as they should be" if tally.sent else ""
@@ -275,6 +282,8 @@ def _tell(job: Job, binary: ServingBinary, runner: LocalDockerRunner, outcome: O
         runner.evidence.outcome(outcome.as_dict())
     for keeper in job.keepers:
         keeper.add(outcome)
+    if job.warmup:
+        job.warmup.add(outcome)
 
 
 class _Stage:

@@ -43,7 +43,7 @@ def find_memory(job: Job, binary: ServingBinary, engine: EngineQuestion, report:
 
 class _Search:
     def __init__(self, job: Job, binary: ServingBinary, engine: EngineQuestion) -> None:
-        self._job = job._replace(observer=Silent(), tries=1, keepers=())
+        self._job = job._replace(observer=Silent(), tries=1, keepers=(), warmup=None)
         self._observer = job.observer
         self._binary = binary
         self._engine = engine

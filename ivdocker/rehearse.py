@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from ivdocker.attempts import Job
 from ivdocker.lifecycle.ownership import new_name
+from ivdocker.query.requests import Request
 from ivdocker.runners.local_docker import LocalDockerRunner, engine_for
+from ivdocker.serving.client import BaseModelServerClient
 
 
 def commands(job: Job) -> Iterator[str]:
@@ -28,8 +30,14 @@ def commands(job: Job) -> Iterator[str]:
         if job.synthesize:
             yield f"# {job.synthesize} requests made up for the inputs that the server tells, with the seed {job.seed}"
         for request in job.requests:
-            message = request.message
-            path = client.path_of(message)
-            yield " ".join(["curl", *client.curl_arguments(message), address + shlex.quote(path)])
+            yield _curl(request, client, address)
         yield f"{docker} stop {engine.dialect.stop_timeout_flag}={job.options.grace_s} {name}"
         yield f"{docker} rm --force --volumes {name}"
+
+
+def _curl(request: Request, client: BaseModelServerClient, address: str) -> str:
+    if request.body is None and (request.values is not None or request.example is not None):
+        return f"# {request.where}: its body is made when the loaded model has told its inputs"
+    message = request.message
+    words = ["curl", *client.curl_arguments(message), address + shlex.quote(client.path_of(message))]
+    return " ".join(words + (["<", shlex.quote(request.file)] if request.file else []))

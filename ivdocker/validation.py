@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ivdocker import budgets, clock
@@ -22,7 +22,8 @@ from ivdocker.serving.base import ServingBinary
 from ivdocker.spec import LocalDockerConfig, ServingSpec
 
 if TYPE_CHECKING:
-    from ivdocker.query.requests import Request
+    from ivdocker.query.requests import Request, Requests
+    from ivdocker.query.warmup import Warmup
 
 _TICK_S = 0.02
 _QUESTIONS = ("synthesize", "seed", "deterministic", "record", "repeat", "concurrency", "budgets", "find_memory")
@@ -71,24 +72,30 @@ def validate(
 ) -> Report:
     """Does the model load, and answer, in each of these images?
 
-    ``model``: a folder or a URI. ``requests``: a JSON Lines file of requests to send once it is loaded. ``timeout_s``:
-    seconds that loading may take. ``jobs``: images validated at the same time. ``tries``: how often what may change
-    (the environment, a server that ended without a known cause) is tried.
+    ``model``: a folder or a URI. ``requests``: what to send once it is loaded: a file, a directory of them, or ``-``
+    for standard input, in the formats of docs/requests.md. ``timeout_s``: seconds that loading may take. ``jobs``:
+    images validated at the same time. ``tries``: how often what may change (the environment, a server that ended
+    without a known cause) is tried.
 
     ``what``: ``server``, ``model_name``, ``spec`` and ``options`` as in :func:`plan`; ``synthesize`` (how many requests
     to make up for the model's inputs, 0), ``seed`` (of their values, 0), ``deterministic`` (send each request twice and
     want equal answers), ``record`` (the requests file to write a good run's answers to), ``against`` (the image whose
     answers the others must give), ``repeat`` (how often all requests are sent, 1), ``concurrency`` (how many at a time,
-    1), ``budgets`` (:class:`~ivdocker.budgets.Budgets`), ``find_memory`` (look for the smallest memory limit). Raises
-    UsageError when that cannot be asked, GracefulShutdown when a signal came; all else is in the report.
+    1), ``budgets`` (:class:`~ivdocker.budgets.Budgets`), ``find_memory`` (look for the smallest memory limit),
+    ``warmup`` (the folder that becomes a copy of the SavedModel, when it is blessed, with a warm-up file made from the
+    requests). Raises UsageError when that cannot be asked, GracefulShutdown when a signal came; all else is in the
+    report.
     """
     asked = {key: what.pop(key) for key in _QUESTIONS if key in what}
-    reference = what.pop("against", None)
+    reference, folder = what.pop("against", None), what.pop("warmup", None)
     job = plan(model, images=images, **what)
     if reference:
         job = with_reference(job, reference, what.get("server", "auto"), what.get("model_name"))
-    loaded = load_requests(requests)
-    return run(job._replace(requests=loaded, timeout_s=timeout_s, jobs=jobs, tries=tries, **asked))
+    with load_requests(requests) as loaded, warmup_for(folder, job) as warmup:
+        job = job._replace(requests=loaded, warmup=warmup, timeout_s=timeout_s, jobs=jobs, tries=tries, **asked)
+        report = run(job)
+        write_warmup(job, report)
+        return report
 
 
 def with_reference(job: Job, image: str, server: str = "auto", model_name: str | None = None) -> Job:
@@ -97,13 +104,31 @@ def with_reference(job: Job, image: str, server: str = "auto", model_name: str |
     return job._replace(against=_binary(image, job.model, what))
 
 
-def load_requests(path: str | os.PathLike[str] | None) -> Sequence[Request]:
+def load_requests(path: str | os.PathLike[str] | None) -> AbstractContextManager[Sequence[Request] | Requests]:
     """The requests of a file, none without one. Raises UsageError."""
     if path is None:
-        return ()
-    from ivdocker.query import requests
+        return nullcontext(())
+    from ivdocker.query import files
 
-    return requests.load(path)
+    return files.load(path)
+
+
+def warmup_for(folder: str | os.PathLike[str] | None, job: Job) -> AbstractContextManager[Warmup | None]:
+    """What will write the warm-up folder, nothing without one. Raises UsageError where there can be none."""
+    if folder is None:
+        return nullcontext()
+    from ivdocker.query.warmup import warmup
+
+    return warmup(folder, job.model, job.binaries)
+
+
+def write_warmup(job: Job, report: Report) -> None:
+    """Write the warm-up folder of a model that is blessed. Raises UsageError when that cannot be done."""
+    if job.warmup and report.blessed:
+        watch = clock.Stopwatch()
+        job.warmup.write()
+        text = f"{job.warmup.count} warm-up requests in {job.warmup.folder}"
+        job.observer.stage("", "warmup", watch.seconds, text)
 
 
 def run(job: Job) -> Report:
@@ -129,6 +154,7 @@ def _check(job: Job) -> None:
         "--record": job.record,
         "--against": job.against,
         "--deterministic": job.deterministic,
+        "--warmup": job.warmup,
         "a budget for answers": job.budgets.needs_requests,
     }
     for name, value in wanted.items():
@@ -158,7 +184,7 @@ def _run_compared(job: Job, engine: EngineQuestion) -> list[RunReport]:
     from ivdocker.query.recorded import Answers
 
     with Answers(job.against.image) as answers:
-        reference = run_one(job._replace(keepers=[*job.keepers, answers]), job.against, engine)
+        reference = run_one(job._replace(keepers=[*job.keepers, answers], warmup=None), job.against, engine)
         if reference.failure:
             text = f"{reference.failure.message} (the image of --against; without its answers no other was run)"
             reference.failure = reference.failure._replace(message=text)
@@ -169,7 +195,7 @@ def _run_compared(job: Job, engine: EngineQuestion) -> list[RunReport]:
 
 def _run_each(job: Job, engine: EngineQuestion) -> list[RunReport]:
     """Only the first run is kept: one answer to a request is enough."""
-    jobs = [job, *[job._replace(keepers=())] * (len(job.binaries) - 1)]
+    jobs = [job, *[job._replace(keepers=(), warmup=None)] * (len(job.binaries) - 1)]
     if job.jobs == 1 or len(job.binaries) == 1:
         return [_run_one(each, binary, engine) for each, binary in zip(jobs, job.binaries, strict=True)]
     from concurrent.futures import ThreadPoolExecutor

@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     parser.add_argument("--image", action="append", default=[], metavar="IMAGE", help="a server image; may be repeated")
     parser.add_argument("--spec", metavar="FILE", help="a TFX ServingSpec as JSON, instead of --image")
-    parser.add_argument("--requests", metavar="FILE", help="requests to send, JSON Lines")
+    parser.add_argument(
+        "--requests", metavar="FILE|DIR|-", help="requests to send: JSON Lines, JSON, TFRecord, .npz, .csv, images, ..."
+    )
     _add_answer_arguments(parser)
     _add_budget_arguments(parser)
     parser.add_argument(
@@ -73,6 +75,9 @@ def _add_answer_arguments(parser: argparse.ArgumentParser) -> None:
         "--deterministic", action="store_true", help="send each request twice; the answers must be equal"
     )
     parser.add_argument("--record", metavar="FILE", help="write requests and answers, when all is well, as JSON Lines")
+    parser.add_argument(
+        "--warmup", metavar="DIR", help="make DIR a copy of a blessed SavedModel that warms up with these requests"
+    )
     parser.add_argument("--against", metavar="IMAGE", help="run this image first; the others must answer as it does")
 
 
@@ -109,7 +114,6 @@ def _count(text: str) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Returns the verdict's exit code. Raises UsageError, GracefulShutdown."""
     from ivdocker import validation
-    from ivdocker.report.terminal import Terminal
 
     show_log(arguments)
     job = validation.plan(
@@ -127,18 +131,33 @@ def run(arguments: argparse.Namespace) -> int:
     job = _with_questions(job, arguments)
     job = job._replace(names_engine=bool(arguments.json or arguments.evidence))
     job = job._replace(timeout_s=arguments.timeout, jobs=arguments.jobs, tries=arguments.tries)
+    with (
+        validation.load_requests(arguments.requests) as requests,
+        validation.warmup_for(arguments.warmup, job) as warmup,
+    ):
+        count = len(requests) + job.synthesize
+        return _carry_out(job._replace(requests=requests, warmup=warmup), arguments, count)
+
+
+def _carry_out(job: Job, arguments: argparse.Namespace, requests: int) -> int:
     if arguments.dry_run:
         from ivdocker.rehearse import commands
 
-        print("\n".join(commands(job)))
+        for line in commands(job):
+            print(line)
         return 0
+    from ivdocker import validation
+    from ivdocker.report.terminal import Terminal
+
     level = 2 if arguments.verbose else 0 if arguments.quiet else 1
-    terminal = Terminal(sys.stderr, level, len(job.binaries) + (job.against is not None))
-    report = validation.run(job._replace(observer=terminal))
+    terminal = Terminal(sys.stderr, level, len(job.binaries) + (job.against is not None), requests)
+    job = job._replace(observer=terminal)
+    report = validation.run(job)
     terminal.verdict(report)
     if arguments.record:
         terminal.recorded(report, arguments.record)
     _write_results(arguments, report)
+    validation.write_warmup(job, report)
     return report.exit_code
 
 
@@ -148,7 +167,6 @@ def _with_questions(job: Job, arguments: argparse.Namespace) -> Job:
     if arguments.against:
         job = validation.with_reference(job, arguments.against, arguments.server, arguments.model_name)
     return job._replace(
-        requests=validation.load_requests(arguments.requests),
         synthesize=arguments.synthesize,
         seed=arguments.seed,
         deterministic=arguments.deterministic,

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ivdocker.query.compare import NOT_FINITE
 from ivdocker.query.requests import Request
 
 
@@ -53,7 +54,7 @@ def _not_finite(request: Request, answer: Any) -> str | None:
     if found is None:
         return None
     known = [request.body, request.values, request.expect]
-    if any(_first(value, lambda leaf: leaf is None or _is_not_finite(leaf)) for value in known if value is not None):
+    if any(_first(value, _may_be_not_finite) for value in known if value is not None):
         return None
     path, number = found
     return f"at {path}: {json.dumps(number)}, and the request has none"
@@ -61,6 +62,10 @@ def _not_finite(request: Request, answer: Any) -> str | None:
 
 def _is_not_finite(leaf: Any) -> bool:
     return isinstance(leaf, float) and not math.isfinite(leaf)
+
+
+def _may_be_not_finite(leaf: Any) -> bool:
+    return leaf is None or _is_not_finite(leaf) or (isinstance(leaf, str) and leaf in NOT_FINITE)
 
 
 def _first(value: Any, wanted: Callable[[Any], bool]) -> tuple[str, Any] | None:

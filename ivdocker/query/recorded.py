@@ -45,7 +45,9 @@ class Answers:
         request = outcome.request
         if outcome.failure is None:
             where = f"{request.where}, as {self._image} answered it"
-            request = request._replace(expect=outcome.answer, where=where, origin="reference")
+            # Of an error that was asked for, the status is what must be the same.
+            expect = outcome.answer if (request.status or 200) < 300 else request.expect
+            request = request._replace(expect=expect, where=where, origin="reference")
         request = request._replace(
             # What stands there where nothing is said cannot be pickled.
             headers=dict(request.headers),
@@ -125,7 +127,7 @@ class Recording:
 
 def as_line(request: Request, answer: Any) -> str:
     """A line of a requests file that asks the same and expects this answer. Raises UsageError where none can."""
-    if isinstance(request.body, bytes):
+    if isinstance(request.body, bytes) and request.file is None:
         raise UsageError(f"{request.where}: a request of bytes cannot be recorded; leave it out of --record")
     named = {
         "rtol": request.rtol if request.rtol != RTOL else None,
@@ -135,7 +137,11 @@ def as_line(request: Request, answer: Any) -> str:
         "signature": request.signature,
         "content_type": request.content_type,
         "headers": dict(request.headers) or None,
+        "status": request.status,
+        "ignore": list(request.ignore) or None,
+        "expect": answer if (request.status or 200) < 300 else request.expect,
     }
-    record = {"request": request.body, "expect": answer, **{k: v for k, v in named.items() if v is not None}}
+    body = {"file": os.path.abspath(request.file)} if request.file else {"request": request.body}
+    record = {**body, **{k: v for k, v in named.items() if v is not None}}
     # ASCII: a server's text may hold half of a surrogate pair, which no file can.
     return json.dumps(record) + "\n"

@@ -1,32 +1,35 @@
-"""L3. Reads a requests file: JSON Lines, one request a line."""
+"""L3. A request as the user gave it, and all the requests of a run."""
 
 from __future__ import annotations
 
-import json
-import math
-import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from ivdocker.errors import UsageError
 from ivdocker.serving.client import Message
 
 RTOL = 1e-5
 ATOL = 1e-8
 
-_KEYS = {"request", "expect", "rtol", "atol"}
+ONLY_INPUT = ""
+"""In ``Request.values``, the name of an array that bears none: it is for a model of one input."""
+
+
+class Cell(str):
+    """A value as a table spells it; its type is that of the model's input."""
+
+    __slots__ = ()
 
 
 class Request(NamedTuple):
-    """A request body, and what its answer must hold. ``where`` is ``FILE:LINE``.
+    """A request body, and what its answer must hold. ``where`` is ``FILE:LINE``, or the file and the record's number.
 
-    ``expect`` is None when any answer will do. A number matches within ``atol + rtol * |expected|``.
-    ``values``: where there is no body yet, nested lists by input name; the client makes the body of them. The rest is
-    as in a :class:`~ivdocker.serving.client.Message`.
-    ``origin``: who made it, or else its ``expect``. ``leading``: by output name, the leading dimension that the answer
-    must have.
+    ``expect`` is None when any answer will do; a number matches within ``atol + rtol * |expected|``, and what is under
+    the JSON paths of ``ignore`` is not compared. ``status``: the HTTP status that must come, None for any 2xx.
+    Where there is no body yet, ``values`` has nested lists (or a Cell) by input name, or ``example`` is a serialized
+    tf.Example; ``bind.bound`` makes the body of them. ``file``: where a body of bytes came from. The rest is as in a
+    :class:`~ivdocker.serving.client.Message`. ``origin``: who made it, or else its ``expect``. ``leading``: by output
+    name, the leading dimension that the answer must have.
     """
 
     body: Any
@@ -42,54 +45,44 @@ class Request(NamedTuple):
     signature: str | None = None
     origin: Literal["written", "synthesized", "reference"] = "written"
     leading: Mapping[str, int] = MappingProxyType({})
+    status: int | None = None
+    ignore: tuple[str, ...] = ()
+    example: bytes | None = None
+    file: str | None = None
 
     @property
     def message(self) -> Message:
         return Message(self.body, self.content_type, self.headers, self.model_name, self.version, self.signature)
 
-
-def load(path: str | os.PathLike[str]) -> list[Request]:
-    """The requests of a file. A line is a body, or ``{"request": body, "expect": ..., "rtol": ..., "atol": ...}``;
-    blank lines are passed over. Raises UsageError, with the line's number."""
-    name = os.fspath(path)
-    try:
-        text = Path(path).read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read requests file {name!r}: {error.strerror}") from None
-    lines = enumerate(text.split(b"\n"), 1)
-    found = [_request(line, f"{name}:{number}") for number, line in lines if line.strip()]
-    if not found:
-        raise UsageError(f"requests file {name!r} is empty; write one JSON request body a line")
-    return found
+    @property
+    def shown(self) -> Any:
+        """The body for people and for the evidence: as JSON, of bytes their number, without one the values."""
+        if isinstance(self.body, bytes):
+            return f"{len(self.body)} bytes of {self.content_type or 'application/octet-stream'}"
+        return dict(self.values) if self.body is None and self.values else self.body
 
 
-def _request(line: bytes, where: str) -> Request:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{where}: no JSON ({error}); one whole JSON request body a line is expected") from None
-    if not isinstance(record, (dict, list)):
-        raise UsageError(f"{where}: a request body is a JSON object, not {type(record).__name__}")
-    if not (isinstance(record, dict) and "request" in record):
-        return Request(record, where)
-    unknown = sorted(set(record) - _KEYS)
-    if unknown:
-        raise UsageError(f"{where}: unknown key {unknown[0]!r} beside 'request'; known: {', '.join(sorted(_KEYS))}")
-    return Request(
-        record["request"],
-        where,
-        record.get("expect"),
-        _tolerance(record, "rtol", RTOL, where),
-        _tolerance(record, "atol", ATOL, where),
-    )
+class Requests:
+    """Requests that each iteration reads anew, so that they are never all in memory; ``count`` of them.
 
+    A context manager: it owns what standard input was written down to.
+    """
 
-def _tolerance(record: dict[str, Any], key: str, default: float, where: str) -> float:
-    value = record.get(key, default)
-    try:
-        number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else -1.0
-    except OverflowError:
-        number = -1.0
-    if not 0 <= number < math.inf:
-        raise UsageError(f"{where}: {key} must be a number of at least 0, not {json.dumps(value)[:40]}")
-    return number
+    def __init__(
+        self, read: Callable[[], Iterator[Request]], count: int, close: Callable[[], object] = lambda: None
+    ) -> None:
+        self._read = read
+        self._count = count
+        self._close = close
+
+    def __iter__(self) -> Iterator[Request]:
+        return self._read()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __enter__(self) -> Requests:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._close()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from ivdocker import http
-from ivdocker.errors import Failure, FailureCode, InfraValidationError
+from ivdocker.errors import Failure, FailureCode, InfraValidationError, UsageError
 from ivdocker.query import checks
+from ivdocker.query.bind import InputsOf, bound
 from ivdocker.query.compare import first_difference
 from ivdocker.query.requests import Request
-from ivdocker.serving.client import BaseModelServerClient, error_text
+from ivdocker.serving.client import BaseModelServerClient, Tensor, error_text
 
 _HINTS: dict[str, str] = {
     "request-failed": "try the request by hand on a server that ivdocker serve keeps running",
@@ -24,6 +26,8 @@ _CONTENT_HINT = "if the model may answer so, say so with 'expect' in a line of a
 _REFERENCE_HINT = (
     "see both answers with -v or --evidence; if they are near enough, give rtol or atol with --requests FILE"
 )
+_INPUTS_HINT = "give a value of the right type and shape for each of the model's inputs, by its name"
+_ERROR_SHOWN = 1000
 _DETERMINISTIC_HINT = "if the answers may differ, do without --deterministic; see the model's seeds and dropout"
 
 
@@ -39,7 +43,7 @@ class Outcome(NamedTuple):
         """For the evidence."""
         return {
             "where": self.request.where,
-            "request": self.request.body,
+            "request": self.request.shown,
             "answer": self.answer,
             "milliseconds": self.milliseconds,
             "failure": self.failure.message if self.failure else None,
@@ -87,17 +91,19 @@ def send_all(
     requests: Iterable[Request],
     on_outcome: Callable[[Outcome], None],
     pace: Pace = Pace(),  # noqa: B008  (a NamedTuple does not change)
+    inputs: Sequence[Tensor] = (),
 ) -> Tally:
     """Send the requests; a failed one does not keep the rest from being sent. ``requests`` is gone through
     once for each round; ``on_outcome`` is called for each request of the first round, one at a time.
 
-    When no request can be made, that is the failure, unless one that was sent has failed before. Raises what the
-    endpoint's check raises: a server that is gone is the verdict.
+    ``inputs``: the model's, where the server does not tell them. When no request can be made, that is the failure,
+    unless one that was sent has failed before. Raises what the endpoint's check raises: a server that is gone is the
+    verdict; and UsageError when the requests cannot be read any more.
     """
-    tally = Tally()
+    tally, inputs_of = Tally(), inputs_known(client, inputs)
 
     def send(request: Request) -> Outcome:
-        outcome = _send(client, request)
+        outcome = _bind_and_send(client, request, inputs_of)
         return _send_again(client, outcome) if pace.deterministic and outcome.failure is None else outcome
 
     try:
@@ -134,6 +140,19 @@ def _outcomes(send: Callable[[Request], Outcome], requests: Iterable[Request], c
                 future.cancel()
 
 
+def inputs_known(client: BaseModelServerClient, inputs: Sequence[Tensor] = ()) -> InputsOf:
+    """Each model's inputs, asked for once; ``inputs`` are those of the client's own model where it does not tell."""
+    return cache(lambda name, signature: client.inputs(name, signature) or ([] if name else list(inputs)))
+
+
+def _bind_and_send(client: BaseModelServerClient, request: Request, inputs_of: InputsOf) -> Outcome:
+    try:
+        return _send(client, bound(request, client, inputs_of))
+    except UsageError as error:
+        failure = _failure(request, "request-failed", str(error))._replace(hint=_INPUTS_HINT)
+        return Outcome(request, failure=failure)
+
+
 def _send(client: BaseModelServerClient, request: Request) -> Outcome:
     try:
         answer = client.send(request.message)
@@ -142,12 +161,17 @@ def _send(client: BaseModelServerClient, request: Request) -> Outcome:
             raise
         return Outcome(request, failure=_failure(request, error.failure.code, error.failure.message))
     milliseconds = answer.seconds * 1000
-    if not 200 <= answer.status < 300:
-        text = f"HTTP {answer.status}: {error_text(answer)}"
+    is_good = answer.status == request.status if request.status else 200 <= answer.status < 300
+    if not is_good:
+        wanted = f" instead of {request.status}" if request.status else ""
+        text = f"HTTP {answer.status}{wanted}: {error_text(answer)}"
         return Outcome(request, None, milliseconds, _failure(request, "request-failed", text))
     try:
         record = answer.json()
     except ValueError as error:
+        if answer.status >= 300 and request.expect is None:
+            # An error that was asked for may have any body, or none.
+            return Outcome(request, answer.text[:_ERROR_SHOWN], milliseconds)
         return Outcome(request, None, milliseconds, _failure(request, "request-failed", _no_json(answer, error)))
     return Outcome(request, record, milliseconds, _judged(request, record, answer.status))
 
@@ -158,8 +182,9 @@ def _send_again(client: BaseModelServerClient, first: Outcome) -> Outcome:
     if second.failure:
         failure = second.failure._replace(message=f"{second.failure.message} (sent a second time; the first was right)")
         return first._replace(answer=second.answer, failure=failure)
+    one, other, ignore = first.answer, second.answer, request.ignore
     # Either way round: a further key is a difference too.
-    difference = _difference(first.answer, second.answer) or _difference(second.answer, first.answer)
+    difference = first_difference(one, other, 0, 0, ignore) or first_difference(other, one, 0, 0, ignore)
     if difference is None:
         return first
     text = f"sent twice, it was answered differently {difference}"
@@ -168,25 +193,17 @@ def _send_again(client: BaseModelServerClient, first: Outcome) -> Outcome:
 
 
 def _judged(request: Request, record: Any, status: int) -> Failure | None:
-    error = checks.error_in(request, record)
+    error = checks.error_in(request, record) if status < 300 else None
     if error:
         return _failure(request, "request-failed", f"HTTP {status} with an error in it: {error}")
     if request.expect is not None:
-        difference = _difference(request.expect, record, request.rtol, request.atol)
+        difference = first_difference(request.expect, record, request.rtol, request.atol, request.ignore)
         if difference:
             return _failure(request, "response-mismatch", f"wrong answer {difference}")
     wrong = checks.wrong_content(request, record)
     if wrong:
         return _failure(request, "response-mismatch", f"wrong answer {wrong}")._replace(hint=_CONTENT_HINT)
     return None
-
-
-def _difference(expected: Any, found: Any, rtol: float = 0, atol: float = 0) -> str | None:
-    try:
-        difference = first_difference(expected, found, rtol, atol)
-    except RecursionError:
-        return "at $: nested too deeply to be compared"
-    return str(difference) if difference else None
 
 
 def _no_json(answer: http.Answer, error: ValueError) -> str:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ivdocker.query.send import Outcome
 
 _PULL_LINE_S = 5.0
+_PROGRESS_LINE_S = 5.0
+_PROGRESS_REQUESTS = 1000
+_FAILURES_SHOWN = 20
 _WIDTH = 160
 _COLOURS = {"blessed": "32", "not_blessed": "31", "no_verdict": "33"}
 _WORDS = {"blessed": "blessed", "not_blessed": "not blessed", "no_verdict": "no verdict"}
@@ -25,16 +28,18 @@ _WORDS = {"blessed": "blessed", "not_blessed": "not blessed", "no_verdict": "no 
 class Terminal:
     """Writes stage lines and verdicts. ``level``: 0 only the verdict, 1 the stages, 2 requests and answers too.
 
-    With several images each line bears its image.
+    With several images each line bears its image. ``requests``: how many will be sent to each, where that is known.
     """
 
-    def __init__(self, stream: TextIO, level: int = 1, images: int = 1) -> None:
+    def __init__(self, stream: TextIO, level: int = 1, images: int = 1, requests: int = 0) -> None:
         self._stream = stream
         self._level = level
         self._several = images > 1
         self._colour = stream.isatty() and "NO_COLOR" not in os.environ
         self._lock = threading.Lock()
         self._since_pull_line: clock.Stopwatch | None = None
+        self._requests = requests
+        self._asked: dict[str, _Asked] = {}
 
     def server(self, binary: ServingBinary) -> None:
         """Which server the image is run as, where that is not evident."""
@@ -43,16 +48,24 @@ class Terminal:
 
     def stage(self, image: str, stage: str, seconds: float, text: str) -> None:
         """A stage that was completed."""
+        self._asked.pop(image, None)
         if self._level >= 1:
             self._line(image, f"{stage:<8} {seconds:7.2f} s  {text}")
 
     def outcome(self, image: str, outcome: Outcome) -> None:
-        """A request and its answer."""
-        if self._level < 2 and outcome.failure is None:
-            return
+        """A request and its answer: of all, or of the first that failed; and how far it has come."""
+        asked = self._asked.setdefault(image, _Asked())
+        asked.count(outcome)
+        if self._level == 2 or (outcome.failure and asked.failed <= _FAILURES_SHOWN):
+            self._show(image, outcome)
+        if self._level == 1 and asked.sent != self._requests and asked.is_time():
+            of = f" of {self._requests}" if self._requests else ""
+            self._line(image, f"{'query':<8} {asked.watch.seconds:7.2f} s  {asked.sent}{of} requests sent")
+
+    def _show(self, image: str, outcome: Outcome) -> None:
         shown = outcome.failure.message if outcome.failure else _short(outcome.answer)
         took = f"{outcome.milliseconds:7.1f} ms" if outcome.milliseconds is not None else " " * 10
-        self._line(image, f"request  {took}  {_short(outcome.request.body)}")
+        self._line(image, f"request  {took}  {_short(outcome.request.shown)}")
         self._line(image, f"answer   {'':10}  {shown}")
 
     def measured(self, run: RunReport) -> None:
@@ -117,6 +130,26 @@ class Terminal:
             line = f"\033[1;{colour}m{verdict}\033[0m  {rest}"
         with self._lock:
             print(line, file=self._stream, flush=True)
+
+
+class _Asked:
+    """How many requests were sent to one image; a line tells of it every few seconds and every thousand."""
+
+    def __init__(self) -> None:
+        self.sent = self.failed = 0
+        self.watch = clock.Stopwatch()
+        self._told_s = 0.0
+
+    def count(self, outcome: Outcome) -> None:
+        self.sent += 1
+        self.failed += outcome.failure is not None
+
+    def is_time(self) -> bool:
+        now = self.watch.seconds
+        if self.sent % _PROGRESS_REQUESTS and now - self._told_s < _PROGRESS_LINE_S:
+            return False
+        self._told_s = now
+        return True
 
 
 def _explanation(run: RunReport) -> list[str]:

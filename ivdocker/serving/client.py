@@ -181,6 +181,11 @@ class BaseModelServerClient(abc.ABC):
         del values, inputs
         raise UsageError(f"{type(self).__name__}: a request cannot be made from values; give whole request bodies")
 
+    def bytes_value(self, data: bytes) -> Any:
+        """How a string input's value is spelled that is no text. Raises UsageError where there is no way."""
+        del data
+        raise UsageError(f"{type(self).__name__}: a value that is no UTF-8 text cannot be sent as JSON")
+
     def body_of(self, message: Message) -> Any:
         """The message's body, with its signature in it where the server takes that from the body."""
         return message.body

@@ -6,6 +6,7 @@ Facts from the server's sources (tensorflow/serving 2.8 to 2.20): its log lines 
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -206,6 +207,9 @@ class TensorFlowServingClient(BaseModelServerClient):
                 taken = f"{tensor.datatype}, the type of the input {tensor.name!r}"
                 raise UsageError(f"TensorFlow Serving's REST API takes no {taken}")
         return {"inputs": dict(values)}
+
+    def bytes_value(self, data: bytes) -> Any:
+        return {"b64": b64encode(data).decode()}
 
     def body_of(self, message: Message) -> Any:
         if message.signature is None or not isinstance(message.body, dict):

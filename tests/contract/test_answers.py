@@ -12,7 +12,7 @@ import pytest
 import ivdocker
 from ivdocker import UsageError, validation
 from ivdocker.attempts import Silent
-from ivdocker.query import requests
+from ivdocker.query import files
 from tests.conftest import Cli, Engine, ModelFactory
 from tests.contract.test_validate import ANSWER, PREDICT, failure_of, write_requests
 
@@ -87,14 +87,14 @@ def test_what_is_recorded_is_blessed_again_and_not_with_another_model(
     arguments = ("validate", folder, "--image", engine.image)
     done = cli(*arguments, "--synthesize", "2", "--deterministic", "--record", "recorded.jsonl")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "recorded 2 requests and answers in recorded.jsonl")
-    assert len(requests.load(cli.folder / "recorded.jsonl")) == 2
+    assert len(files.load(cli.folder / "recorded.jsonl")) == 2
     assert cli(*arguments, "--requests", "recorded.jsonl").returncode == 0
     (folder / "1" / "standin.json").write_text('{"add": 1}')
     done = cli(*arguments, "--requests", "recorded.jsonl", "--record", "recorded.jsonl")
     assert done.returncode == 1
     assert "response-mismatch: recorded.jsonl:1: wrong answer at $.outputs[0]: other number" in done.stderr
     assert "nothing recorded in recorded.jsonl" in done.stderr
-    assert len(requests.load(cli.folder / "recorded.jsonl")) == 2
+    assert len(files.load(cli.folder / "recorded.jsonl")) == 2
     assert os.listdir(cli.folder) == ["recorded.jsonl"]
 
 
@@ -130,7 +130,7 @@ def test_the_others_must_answer_as_the_image_of_against_does(
 ) -> None:
     folder = model()
     job = validation.with_reference(validation.plan(folder, images=[engine.image] * 2), engine.image)
-    given = requests.load(write_requests(tmp_path, {"request": PREDICT, "rtol": rtol}))
+    given = files.load(write_requests(tmp_path, {"request": PREDICT, "rtol": rtol}))
     report = validation.run(job._replace(requests=given, jobs=2, observer=Changing(folder, standin)))
     assert [run.verdict for run in report.runs] == verdicts
     if not report.blessed:

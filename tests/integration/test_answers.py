@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import ivdocker
-from ivdocker.query import requests
+from ivdocker.query import files
 from tests.conftest import Cli
 from tests.integration.test_triton import EXAMPLES, IMAGE, copy
 
@@ -20,7 +20,7 @@ def test_made_up_requests_are_answered_recorded_and_answered_again(cli: Cli) -> 
     done = cli(*arguments, "--synthesize", "3", "--deterministic", "--record", "recorded.jsonl")
     assert done.returncode == 0, done.stderr
     assert "3 of 3 requests answered as they should be" in done.stderr
-    recorded = list(requests.load(cli.folder / "recorded.jsonl"))
+    recorded = list(files.load(cli.folder / "recorded.jsonl"))
     assert [request.expect["outputs"][0]["shape"] for request in recorded] == [[1], [2], [8]]
     assert cli(*arguments, "--requests", "recorded.jsonl").returncode == 0
 

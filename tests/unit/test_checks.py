@@ -233,8 +233,8 @@ def test_answers_that_differ_are_not_deterministic(second: Any, words: str) -> N
     assert sent(RIGHT, second)[0].first_failure is None
 
 
-def test_an_answer_nested_too_deeply_to_be_compared_is_told() -> None:
+def test_an_answer_may_be_nested_more_deeply_than_python_recurses() -> None:
     deep: Any = []
     for _ in range(1200):
         deep = [deep]
-    assert "nested too deeply" in (_judged(request(expect=deep), deep, 200) or Failure("engine-error", "")).message
+    assert _judged(request(expect=deep), deep, 200) is None

@@ -18,7 +18,7 @@ from ivdocker.errors import (
     ValidationFailed,
     error_for,
 )
-from ivdocker.query.requests import Request
+from ivdocker.query.requests import Cell, Request
 from ivdocker.query.send import Outcome, send_all
 from ivdocker.serving.client import (
     BaseModelServerClient,
@@ -339,7 +339,107 @@ def test_all_requests_are_sent_though_one_fails() -> None:
 def test_a_wrong_answer_says_where_it_is_wrong() -> None:
     seen, _ = sent((200, {"predictions": [2.5, 3.5]}), expect={"predictions": [2.5, 3.0]})
     assert seen[0].failure is not None
-    assert seen[0].failure.message == "f:1: wrong answer at $.predictions[1]: other number: expected 3.0, got 3.5"
+    assert (
+        seen[0].failure.message
+        == "f:1: wrong answer at $.predictions[1]: other number: expected 3.0, got 3.5 (1 of 2 values differ)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "expect", "words"),
+    [
+        (400, (400, {"error": "bad"}), None, None),
+        (400, (400, b"<html>"), None, None),
+        (400, (400, {"error": "bad"}), {"error": "bad"}, None),
+        (400, (400, {"error": "bad"}), {"error": "worse"}, 'wrong answer at $.error: other value: expected "worse"'),
+        (400, (400, b"<html>"), {"error": "bad"}, "HTTP 400, and the answer is no JSON"),
+        (400, (200, {"y": 1}), None, "HTTP 200 instead of 400"),
+        (200, (201, {"y": 1}), None, "HTTP 201 instead of 200"),
+        (200, (200, {"error": "bad"}), None, "HTTP 200 with an error in it: bad"),
+    ],
+)
+def test_a_status_that_is_expected_is_a_good_answer(
+    status: int, answer: tuple[int, Any], expect: Any, words: str | None
+) -> None:
+    seen: list[Outcome] = []
+    with model_server() as server:
+        server.on(PREDICT, answer[1], answer[0])
+        send_all(predicting(server), [Request({}, "f:1", expect, status=status)], seen.append)
+    (outcome,) = seen
+    if words is None:
+        assert outcome.failure is None
+    else:
+        assert outcome.failure is not None
+        assert outcome.failure.message.startswith(f"f:1: {words}")
+
+
+def test_a_nan_that_is_expected_may_be_spelled_as_a_text() -> None:
+    seen: list[Outcome] = []
+    with model_server() as server:
+        server.on(PREDICT, b'{"predictions": [NaN]}')
+        send_all(predicting(server), [Request({}, "f:1", {"predictions": ["NaN"]})], seen.append)
+    assert seen[0].failure is None
+
+
+def test_what_is_ignored_in_an_answer_may_be_anything() -> None:
+    seen: list[Outcome] = []
+    with model_server() as server:
+        server.on(PREDICT, {"id": "other", "y": 1})
+        request = Request({}, "f:1", {"id": "one", "y": 1}, ignore=("$.id",))
+        send_all(predicting(server), [request], seen.append)
+    assert seen[0].failure is None
+
+
+METADATA = {
+    "metadata": {
+        "signature_def": {
+            "signature_def": {"serving_default": {"inputs": {"x": {"dtype": "DT_FLOAT", "tensor_shape": {}}}}}
+        }
+    }
+}
+
+
+def test_values_are_sent_as_the_model_takes_them_and_its_inputs_asked_for_once() -> None:
+    seen: list[Outcome] = []
+    with model_server() as server:
+        server.on(f"{STATUS}/metadata", METADATA).on(PREDICT, {"outputs": [1]})
+        requests = [Request(None, "f:2", values={"x": Cell("1.5")}), Request(None, "f:3", values={"x": [2]})]
+        send_all(predicting(server), requests, seen.append)
+        assert [(what, json.loads(body or b"null")) for what, body in server.seen] == [
+            (f"{STATUS}/metadata", None),
+            (PREDICT, {"inputs": {"x": [1.5]}}),
+            (PREDICT, {"inputs": {"x": [2]}}),
+        ]
+    assert [outcome.as_dict()["request"] for outcome in seen] == [{"inputs": {"x": [1.5]}}, {"inputs": {"x": [2]}}]
+
+
+def test_values_that_the_model_does_not_take_are_a_failed_request() -> None:
+    with model_server() as server:
+        server.on(f"{STATUS}/metadata", METADATA)
+        seen: list[Outcome] = []
+        tally = send_all(predicting(server), [Request(None, "f:2", values={"z": [1]})], seen.append)
+    assert seen[0].as_dict()["request"] == {"z": [1]}
+    assert (tally.sent, tally.failed) == (1, 1)
+    assert tally.first_failure is not None
+    assert tally.first_failure.message == "f:2: the model has no input 'z' (it takes x)"
+    assert "the model's inputs" in (tally.first_failure.hint or "")
+
+
+def test_inputs_that_the_server_does_not_tell_may_be_known_from_elsewhere() -> None:
+    with model_server() as server:
+        server.on(PREDICT, {"outputs": [1]})
+        request = Request(None, "f:2", values={"x": Cell("1")})
+        send_all(predicting(server), [request], lambda _outcome: None, inputs=[Tensor("x", "DT_INT32", (-1,))])
+        assert json.loads(server.seen[-1][1]) == {"inputs": {"x": [1]}}
+
+
+def test_a_body_of_bytes_is_sent_as_it_is() -> None:
+    seen: list[Outcome] = []
+    with model_server() as server:
+        server.on(PREDICT, {})
+        send_all(predicting(server), [Request(b"\xff\xd8", "cat.jpg", content_type="image/jpeg")], seen.append)
+        assert server.seen == [(PREDICT, b"\xff\xd8")]
+    assert json.dumps(seen[0].as_dict()["request"]) == '"2 bytes of image/jpeg"'
 
 
 def test_a_server_that_is_gone_is_the_verdict_and_not_the_request() -> None:

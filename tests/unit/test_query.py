@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivdocker.errors import Failure, UsageError
-from ivdocker.query import requests
-from ivdocker.query.compare import first_difference
+from ivdocker.query import files
+from ivdocker.query.compare import first_difference, parse_path
+from ivdocker.query.recorded import as_line
 from ivdocker.query.requests import ATOL, RTOL, Request
 from ivdocker.query.send import Outcome, Tally
 from tests.unit.test_parse import JSON_VALUES
@@ -24,7 +25,7 @@ from tests.unit.test_parse import JSON_VALUES
 def load(folder: Path, content: str | bytes) -> list[Request]:
     path = folder / "requests.jsonl"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return requests.load(path)
+    return list(files.load(path))
 
 
 def difference(expected: Any, found: Any, rtol: float = RTOL, atol: float = ATOL) -> str | None:
@@ -85,10 +86,9 @@ def test_what_is_wrong_in_a_requests_file_is_named_with_its_line(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", ["missing", "folder"])
-def test_a_requests_file_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(UsageError, match="cannot read requests file"):
-        requests.load(tmp_path / "missing" if kind == "missing" else tmp_path)
+def test_a_requests_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot read requests file '.*missing': No such file"):
+        files.load(tmp_path / "missing")
 
 
 @settings(max_examples=50, deadline=None, database=None)
@@ -115,6 +115,11 @@ def test_any_line_is_a_request_or_a_usage_error(line: bytes, tmp_path_factory: p
         ({}, {"anything": True}),
         ([], []),
         pytest.param(10**400, 10**400, id="beyond any float"),
+        ("NaN", math.nan),
+        (math.nan, "NaN"),
+        ("-Infinity", -math.inf),
+        (math.inf, "Infinity"),
+        ("NaN", "NaN"),
     ],
 )
 def test_an_answer_that_holds_what_was_expected_is_no_difference(expected: Any, found: Any) -> None:
@@ -142,10 +147,68 @@ def test_an_answer_that_holds_what_was_expected_is_no_difference(expected: Any, 
         ("a", "b", 'at $: other value: expected "a", got "b"'),
         (True, False, "at $: other value"),
         pytest.param(10**400, 1.0, "at $: other number", id="beyond any float"),
+        ("Infinity", -math.inf, 'at $: other number: expected "Infinity", got -Infinity'),
+        ("NaN", 1.0, "at $: other number"),
+        ("NaN", "nan", "at $: other value"),
+        ("nan", math.nan, "at $: other type"),
+        ("NaN", None, "at $: other type"),
+        ([[1, 2], [3, 4]], [[1, 0], [3]], "at $[0][1]: other number: expected 2, got 0 (2 of 4 values differ)"),
+        ({"a": 1, "b": 2, "c": [3]}, {"a": 1, "c": [3]}, "at $.b: missing key: expected 2, got null (1 of 3 values"),
+        ([1], [1, 2, 3], "at $: other length: expected 1, got 3 (2 of 3 values differ)"),
     ],
 )
 def test_the_first_difference_says_where_and_what(expected: Any, found: Any, words: str) -> None:
     assert (difference(expected, found) or "").startswith(words)
+
+
+ANSWER = {"id": "1", "outputs": [{"name": "y", "p": {"t": 1}, "data": [1]}, {"name": "z", "p": {"t": 2}, "data": [2]}]}
+OTHER = {"id": "2", "outputs": [{"name": "y", "p": {"t": 8}, "data": [1]}, {"name": "z", "p": {"t": 9}, "data": [2]}]}
+
+
+@pytest.mark.parametrize(
+    ("ignore", "where"),
+    [
+        ([], "$.id"),
+        (["$.id"], "$.outputs[0].p.t"),
+        (["$.id", "$.outputs[0].p"], "$.outputs[1].p.t"),
+        (["$.id", "$.outputs[*].p"], None),
+        (["$.id", "$.outputs[*].p.t"], None),
+        (["$.id", "$['outputs'][*].*.t"], None),
+        (["$.id", "$.outputs"], None),
+        (["$.*"], None),
+        (["$.id", "$.outputs[2].p", "$.nosuch"], "$.outputs[0].p.t"),
+    ],
+)
+def test_what_is_ignored_is_not_compared(ignore: list[str], where: str | None) -> None:
+    found = first_difference(ANSWER, OTHER, RTOL, ATOL, ignore)
+    assert (found.path if found else None) == where
+
+
+def test_what_is_ignored_need_not_be_there_and_is_not_counted() -> None:
+    assert first_difference({"a": 1, "b": 2}, {"b": 2}, RTOL, ATOL, ["$.a"]) is None
+    found = first_difference({"a": 1, "b": [2, 3]}, {"a": 9, "b": [0, 3]}, RTOL, ATOL, ["$.a"])
+    assert found is not None
+    assert (found.differing, found.compared) == (1, 2)
+
+
+@pytest.mark.parametrize("path", ["", "$", "id", "$.", "$..id", "$.a[", "$.a[-1]", "$.a[x]", "$.a b", "$[?(@.a)]"])
+def test_a_path_that_is_none_is_a_value_error(path: str) -> None:
+    with pytest.raises(ValueError, match="is no JSON path"):
+        parse_path(path)
+
+
+@given(st.text(alphabet="$.[]*'0a ", max_size=12))
+def test_any_path_is_parsed_or_a_value_error(path: str) -> None:
+    with contextlib.suppress(ValueError):
+        assert len(parse_path(path)) > 0
+
+
+def test_an_answer_may_be_nested_as_deeply_as_json_can_be_read() -> None:
+    deep = json.loads("[" * 900 + "1" + "]" * 900)
+    other = json.loads("[" * 900 + "2" + "]" * 900)
+    assert difference(deep, deep) is None
+    assert (difference(deep, other) or "").endswith("other number: expected 1, got 2")
+    assert (difference(1, deep) or "").startswith("at $: other type")
 
 
 @pytest.mark.parametrize(
@@ -192,3 +255,19 @@ def test_percentiles_are_by_the_nearest_rank() -> None:
     for milliseconds in (30, 10, 20, 40):
         tally.add(outcome(milliseconds))
     assert [tally.percentile(p) for p in (50, 75, 95, 99)] == [20, 30, 40, 40]
+
+
+def test_a_recorded_line_asks_the_same_again(tmp_path: Path) -> None:
+    (tmp_path / "cat.jpg").write_bytes(b"\xff\xd8")
+    lines = [
+        {"request": {"a": 1}, "expect": {"id": 1, "y": 2}, "ignore": ["$.id"], "rtol": 0.1, "model": "m"},
+        {"request": {"a": 1}, "status": 400, "expect": {"error": "no"}},
+        {"file": "cat.jpg", "headers": {"a": "b"}},
+    ]
+    first = load(tmp_path, "\n".join(map(json.dumps, lines)))
+    answers = [{"id": 7, "y": 2}, {"error": "no, never"}, {"label": "cat"}]
+    recorded = "".join(as_line(request, answer) for request, answer in zip(first, answers, strict=True))
+    again = load(tmp_path, recorded)
+    assert [request.expect for request in again] == [{"id": 7, "y": 2}, {"error": "no"}, {"label": "cat"}]
+    for one, other in zip(first, again, strict=True):
+        assert one._replace(expect=None) == other._replace(expect=None, where=one.where, file=one.file)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from ivdocker.errors import Failure, UsageError
-from ivdocker.query import requests
+from ivdocker.query import files
 from ivdocker.query.recorded import Answers, Recording
-from ivdocker.query.requests import Request
+from ivdocker.query.requests import RTOL, Request
 from ivdocker.query.send import Outcome
 
 
@@ -27,9 +27,9 @@ def test_what_was_recorded_is_a_requests_file(tmp_path: Path) -> None:
         recording.add(outcome({"x": "ü"}, {"y": math.inf, "half": "\ud800"}, rtol=0.5))
         recording.add(outcome([1], [2]))
         recording.keep()
-    first, second = requests.load(path)
+    first, second = files.load(path)
     assert (first.body, first.expect, first.rtol) == ({"x": "ü"}, {"y": math.inf, "half": "\ud800"}, 0.5)
-    assert (second.body, second.expect, second.rtol) == ([1], [2], requests.RTOL)
+    assert (second.body, second.expect, second.rtol) == ([1], [2], RTOL)
     assert os.listdir(tmp_path) == ["recorded.jsonl"]
 
 
@@ -69,7 +69,7 @@ def test_another_attempt_begins_anew(tmp_path: Path) -> None:
             keeper.add(outcome({}, 2))
         recording.keep()
         assert [request.expect for request in answers] == [2]
-    assert [request.expect for request in requests.load(path)] == [2]
+    assert [request.expect for request in files.load(path)] == [2]
 
 
 def test_a_link_stays_one_and_its_file_is_written(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_link_stays_one_and_its_file_is_written(tmp_path: Path) -> None:
         recording.add(outcome({}, 1))
         recording.keep()
     assert link.is_symlink()
-    assert len(requests.load(tmp_path / "elsewhere" / "file")) == 1
+    assert len(files.load(tmp_path / "elsewhere" / "file")) == 1
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_answers_become_what_is_expected_as_often_as_they_are_read() -> None:
         assert next(other).body == {"n": 0}
         again = list(answers)
     assert [request.expect for request in again[:1000]] == [{"y": number / 2} for number in range(1000)]
-    assert {request.rtol for request in again} == {0.25, requests.RTOL}
+    assert {request.rtol for request in again} == {0.25, RTOL}
     assert again[-1].body == b"\x00\xff"
     assert again[-1].message.headers == {"A": "b"}
     assert again[0].where == "f:1, as ref:1 answered it"

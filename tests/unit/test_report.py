@@ -289,3 +289,32 @@ def test_a_very_long_request_is_cut() -> None:
     huge: Any = {"x": [1] * 100_000}
     Terminal(stream, 2).outcome("image:1", Outcome(Request(huge, "f:1"), huge, 1.0))
     assert len(stream.getvalue()) < 1000
+
+
+def asked(count: int, level: int = 1, failure: Failure | None = None) -> list[str]:
+    stream = io.StringIO()
+    terminal = Terminal(stream, level, requests=count)
+    for number in range(count):
+        terminal.outcome("image:1", Outcome(Request({"x": number}, "f:1"), {"y": 2}, 1.5, failure))
+    return stream.getvalue().splitlines()
+
+
+def test_a_line_tells_every_thousand_requests_how_far_it_has_come() -> None:
+    lines = [line for line in asked(3000) if "requests sent" in line]
+    assert [line.partition(" s  ")[2] for line in lines] == [
+        "1000 of 3000 requests sent",
+        "2000 of 3000 requests sent",
+    ]
+    assert asked(3000, level=0) == []
+
+
+def test_of_many_failures_the_first_are_shown() -> None:
+    failure = Failure("request-failed", "f:1: no")
+    shown_failures = [line for line in asked(500, failure=failure) if "f:1: no" in line]
+    assert len(shown_failures) == 20
+
+
+def test_a_body_of_bytes_is_shown_by_its_length() -> None:
+    stream = io.StringIO()
+    Terminal(stream, 2).outcome("image:1", Outcome(Request(b"abc", "x.bin"), {}, 1.0))
+    assert "3 bytes of application/octet-stream" in stream.getvalue()
