@@ -83,7 +83,7 @@ def test_the_network_goes_with_the_run(
     assert len(networks(engine)) == 1
     run.signal(signum)
     run.exit_code()
-    run.check_nothing_is_left()
+    assert run.left() == []
     wait_until(lambda: networks(engine) == [], 15)
 
 
