@@ -150,6 +150,7 @@ def run_one(job: Job, binary: ServingBinary, engine: EngineQuestion) -> RunRepor
 def _run_once(job: Job, binary: ServingBinary, engine: EngineQuestion, attempt: int) -> RunReport:
     report = RunReport(binary.image, binary.kind)
     report.server_reason = binary.server_reason
+    report.engine_program = job.options.engine
     options = job.options._replace(evidence=_evidence_folder(job, binary, attempt))
     runner = LocalDockerRunner(
         job.model.location,
@@ -183,7 +184,7 @@ def _stop(report: RunReport, runner: LocalDockerRunner, options: RunOptions, sta
             stage.text = f"container {report.kept} left as it is"
         elif runner.was_made:
             ended = "" if runner.stopped_with is None else f"exit code {runner.stopped_with} after SIGTERM, "
-            stage.text = f"{ended}container removed"
+            stage.text = ended + ("container removed" if runner.was_removed else "container NOT removed")
 
 
 def _evidence_folder(job: Job, binary: ServingBinary, attempt: int) -> Path | None:
@@ -197,7 +198,7 @@ def _attempt(job: Job, binary: ServingBinary, runner: LocalDockerRunner, stages:
     report = stages.report
     with stages.timed("start") as stage:
         runner.Start()
-        stage.text = f"docker run {binary.image}"
+        stage.text = f"{runner.engine_name} run {binary.image}"
     if runner.pull_seconds is not None:
         stages.split("start", "pull", runner.pull_seconds)
     deadline = clock.utc() + job.timeout_s

@@ -36,7 +36,7 @@ _PIPE_HOLDER_GRACE = 0.2
 
 Sink = Callable[[bytes], object]
 
-Output = Literal["pipes", "terminal"] | tuple[int, int]
+Output = Literal["pipes", "terminal", "error terminal"] | tuple[int, int]
 
 
 class ProgramNotFound(Exception):
@@ -88,8 +88,8 @@ class Child:
     ) -> Child:
         """Start it; ``env`` is added to our own environment, standard input is empty unless a descriptor is given.
 
-        ``output``: ``"pipes"``; ``"terminal"``, a pseudo-terminal for stdout, for programs that show their progress
-        on a terminal only; or two descriptors that the program writes to by itself.
+        ``output``: ``"pipes"``; ``"terminal"`` or ``"error terminal"``, a pseudo-terminal for stdout or stderr, for
+        programs that show their progress on a terminal only; or two descriptors that the program writes to by itself.
         Raises ProgramNotFound, ProgramNotStarted.
         """
         try:
@@ -231,9 +231,20 @@ def _open_output(output: Output) -> tuple[dict[int, int], tuple[int, int], list[
     """What we read (descriptor: 0 for stdout, 1 for stderr), what the program writes to, what to close once it runs."""
     if isinstance(output, tuple):
         return {}, output, []
-    err_read, err_write = os.pipe()
-    out_read, out_write = os.pipe() if output == "pipes" else os.openpty()
+    err_read, err_write = _open_terminal() if output == "error terminal" else os.pipe()
+    out_read, out_write = os.openpty() if output == "terminal" else os.pipe()
     return {out_read: 0, err_read: 1}, (out_write, err_write), [out_write, err_write]
+
+
+def _open_terminal() -> tuple[int, int]:
+    """Of a common size: on one of no size at all podman draws nothing that can be read."""
+    import fcntl
+    import struct
+    import termios
+
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    return ours, theirs
 
 
 def _read_chunk(fd: int) -> bytes:

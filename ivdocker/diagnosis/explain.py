@@ -130,6 +130,8 @@ def _cause(state: ContainerState, log: str, signatures: Sequence[Signature], how
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     last = f"; its last words: {lines[-1][:300]}" if lines else " without a word in its log"
     hint = "--evidence DIR keeps the server's whole log"
+    if signal_name(state.exit_code) == "SIGKILL":
+        hint = "nobody says who killed it; if the kernel did, for want of memory, dmesg on the engine's machine knows"
     return Failure("container-exited", f"the server ended by itself ({how}){last}", hint, log_tail=tail)
 
 

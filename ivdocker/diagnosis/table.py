@@ -88,6 +88,18 @@ ENGINE_MESSAGES = (
     ),
     BROKE_OFF,
     Signature(
+        r"container-init binary not found on the host",
+        "engine-error",
+        "podman lacks the program that passes signals on in a container",
+        "install it (the package catatonit), or name another one, such as tini, as init_path in containers.conf",
+    ),
+    Signature(
+        r"error setting rlimit",
+        "engine-error",
+        "the engine may not set the limits that it is told to",
+        "run it with the rights to, or put default_ulimits = [] under [containers] into containers.conf",
+    ),
+    Signature(
         r"could not select device driver|nvidia-container-cli|unresolvable CDI devices",
         "gpu-unavailable",
         "the engine cannot give the container a GPU",

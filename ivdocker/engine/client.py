@@ -15,7 +15,7 @@ from ivdocker import clock, process
 from ivdocker.engine import argv, parse
 from ivdocker.engine.dialect import Dialect
 from ivdocker.engine.logs import LogFollower
-from ivdocker.engine.pull import PullProgress
+from ivdocker.engine.pull import PullProgress, shown_errors
 
 CALL_TIMEOUT_S = 60.0
 """Seconds that a docker call may take, where nothing else is said (TFX's docker client has the same default)."""
@@ -33,6 +33,7 @@ _BEING_REMOVED = re.compile(r"removal of container .* is already in progress", r
 
 
 _EVENTS_S = 5.0
+_PULL_ERROR_BYTES = 8192
 
 OnPull = Callable[[bytes, str], object]
 """Told what docker shows of a pull, and how far it is."""
@@ -166,22 +167,27 @@ class Engine:
         nothing moved for PULL_IDLE_S seconds), process.Cancelled.
         """
         words = argv.pull(image, platform)
-        errors, progress, patience = bytearray(), PullProgress(), clock.Patience(PULL_IDLE_S)
+        output, errors = self.dialect.pull_output, bytearray()
+        progress, patience = PullProgress(), clock.Patience(PULL_IDLE_S)
 
         def show(chunk: bytes) -> None:
             if progress.feed(chunk):
                 patience.renew()
             on_output(chunk, str(progress))
 
-        child = self._spawn(words, "terminal")
+        def read_errors(chunk: bytes) -> None:
+            errors[:] = (errors + chunk)[-_PULL_ERROR_BYTES:]
+            if output == "error terminal":
+                show(chunk)
+
+        child = self._spawn(words, output)
         try:
             with guarded(child.pid):
-                returncode = child.pump(show, errors.extend, patience, cancel)
+                returncode = child.pump(show, read_errors, patience, cancel)
         except process.ProgramTimeout:
             raise EngineError("stalled", self.command_line(words), f"no progress for {PULL_IDLE_S:g} s") from None
         if returncode != 0:
-            text = errors.decode("utf-8", "replace").strip()
-            raise EngineError("failed", self.command_line(words), text, returncode)
+            raise EngineError("failed", self.command_line(words), shown_errors(bytes(errors)), returncode)
 
     def ran_out_of_memory(self, name: str) -> bool:
         """Whether the engine has an ``oom`` event of the container: OOMKilled is not always set. Raises EngineError."""

@@ -7,6 +7,8 @@ import re
 _PIECE_END = re.compile(rb"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]")
 _LAYER = re.compile(rb"([0-9a-f]{12}): ([A-Z][A-Za-z ]+?)(?=\s*(?:\[|\d|$)|  )")
 _DONE = (b"Pull complete", b"Already exists")
+_DRAWN = (b"Copying ", b"Getting ", b"Trying to pull ")
+"""How podman's lines begin on the stream of its errors."""
 _RETRYING = b"Retrying in"
 _REMEMBERED = 1000
 """Pieces; an image has 127 layers at most."""
@@ -46,3 +48,10 @@ class PullProgress:
         done = sum(state in _DONE for state in self._layers.values())
         busy = sorted({state.decode().lower() for state in self._layers.values() if state not in _DONE})
         return f"{done} of {len(self._layers)} layers" + (f" ({', '.join(busy)})" if busy else "")
+
+
+def shown_errors(drawn: bytes) -> str:
+    """What a pull that failed has said of it: without what it drew, and each line once."""
+    pieces = (piece.strip() for piece in _PIECE_END.split(drawn))
+    told = dict.fromkeys(piece for piece in pieces if piece and not piece.startswith(_DRAWN))
+    return b"\n".join(told).decode("utf-8", "replace")

@@ -161,8 +161,9 @@ def _explanation(run: RunReport) -> list[str]:
     if failure.command:
         lines.append(f"run it yourself: {failure.command}")
     if run.kept:
-        lines.append(f"the container is left: docker logs {run.kept}; docker exec -it {run.kept} sh")
-        lines.append(f"remove it with: docker rm --force --volumes {run.kept}")
+        engine, name = run.engine_program, run.kept
+        lines.append(f"the container is left: {engine} logs {name}; {engine} exec -it {name} sh")
+        lines.append(f"remove it with: {engine} rm --force --volumes {name}")
     return lines
 
 

@@ -97,6 +97,8 @@ class LocalDockerRunner(BaseModelServerRunner):
         """The exit code with which the server took its SIGTERM, with ``options.graceful_stop``."""
         self.pull_seconds: float | None = None
         """Seconds that the pull took; None when there was none."""
+        self.was_removed = False
+        """Whether Stop() has removed the container."""
 
     def __repr__(self) -> str:
         return f"LocalDockerRunner(image: {self._binary.image})"
@@ -110,6 +112,11 @@ class LocalDockerRunner(BaseModelServerRunner):
     def was_made(self) -> bool:
         """Whether there has been a container."""
         return self._is_made
+
+    @property
+    def engine_name(self) -> str:
+        """``docker`` or ``podman``."""
+        return self._engine.dialect.name
 
     @property
     def image_id(self) -> str | None:
@@ -350,7 +357,7 @@ class LocalDockerRunner(BaseModelServerRunner):
                 removal.stop(self._engine, name, self._options.grace_s, guard.hurry)
                 if self._options.graceful_stop:
                     self.stopped_with = removal.exit_code(self._engine, name)
-            removal.remove(self._engine, name, deadline, self._container)
+            self.was_removed = removal.remove(self._engine, name, deadline, self._container)
         if self._network and not leave:
             self._network.remove(deadline)
         if self._watch:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from ivdocker.engine.argv import ContainerSpec, Mount
+from ivdocker.engine.dialect import dialect_of, gpu_flags
 from ivdocker.errors import UsageError
 from ivdocker.serving.client import Routes
 
@@ -122,11 +123,11 @@ def _flags(options: RunOptions, default_shm_size: str | None, network: str | Non
         "memory": options.memory,
         "memory-swap": options.memory,
         "cpus": options.cpus,
-        "gpus": options.gpus,
         "shm-size": options.shm_size or default_shm_size,
         "platform": options.platform,
         "user": options.user,
         "network": network,
     }
+    gpus = gpu_flags(dialect_of(options.engine), options.gpus) if options.gpus else ()
     hardened = ("--cap-drop=ALL", "--read-only", "--tmpfs=/tmp", "--pids-limit=1024") if options.hardened else ()
-    return (*(f"--{name}={value}" for name, value in valued.items() if value), *hardened, *options.docker_args)
+    return (*(f"--{name}={value}" for name, value in valued.items() if value), *gpus, *hardened, *options.docker_args)

@@ -162,10 +162,13 @@ def test_a_container_is_removed_though_a_call_of(
 def test_a_container_that_cannot_be_removed_is_named_with_what_to_do(
     engine: Engine, model: ModelFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    engine.faults({"verb": "rm", "exit": 1, "stderr": "Error response from daemon: device or resource busy\n"})
-    ivdocker.validate(model(), images=[engine.image], options=RunOptions(grace_s=0))
+    engine.faults({"verb": "rm", **BUSY})
+    run = ivdocker.LocalDockerRunner(model(), ivdocker.TensorFlowServing(engine.image), {}, RunOptions(grace_s=0))
+    run.Start()
+    run.Stop()
     (name,) = engine.containers()
     assert f"docker rm --force --volumes {name}" in caplog.text
+    assert not run.was_removed
     engine.faults()
     engine.docker("rm", "--force", "--volumes", name)
 

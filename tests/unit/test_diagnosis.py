@@ -51,6 +51,8 @@ FROM = "docker: Error response from daemon: "
 REGISTRY = 'Error response from daemon: Get "https://registry-1.docker.io/v2/": '
 
 ENGINE_SAMPLES = [
+    ("Error: container-init binary not found on the host: stat /usr/libexec/podman/catatonit", "engine-error"),
+    ("Error: runc: error setting rlimits for ready process: error setting rlimit type 7: no", "engine-error"),
     ('error during connect: Get "http://h:2375/v1.24/version": dial tcp: lookup h: no such host', "engine-unreachable"),
     ("error waiting for container: unexpected EOF", "engine-unreachable"),
     (f"{REGISTRY}toomanyrequests: You have reached your pull rate limit.", "registry-denied"),

@@ -75,8 +75,8 @@ def test_any_bytes_are_read(chunks: list[bytes]) -> None:
     assert "layers" in str(progress)
 
 
-def pulling(folder: Path, lines: str) -> Engine:
-    program = folder / "docker"
+def pulling(folder: Path, lines: str, name: str = "docker") -> Engine:
+    program = folder / name
     program.write_text(f"#!/bin/sh\n{lines}\n")
     program.chmod(0o755)
     return Engine(dialect_of(str(program)))
@@ -93,6 +93,28 @@ def test_a_pull_that_does_not_move_has_stalled_whatever_it_draws(
     with pytest.raises(EngineError, match=r"no progress for 0\.5 s") as caught:
         engine.pull("image:1", None, lambda _chunk, _so_far: None, threading.Event(), lambda _pid: nullcontext())
     assert caught.value.kind == "stalled"
+
+
+PODMAN_FAILS = r"""
+printf 'Trying to pull h/x:1...\nGetting image source signatures\n' >&2
+printf 'Copying blob c882c78c949e [---] 976.6KiB / 95.4MiB\r\n\033[1A\033[J' >&2
+printf 'Copying blob c882c78c949e [---] 976.6KiB / 95.4MiB\r\n' >&2
+test -t 2 || printf 'no terminal\n' >&2
+printf 'Error: reading manifest 1 in h/x: manifest unknown\n' >&2
+exit 125
+"""
+
+
+def test_podman_shows_its_progress_on_the_stream_of_its_errors(tmp_path: Path) -> None:
+    """Where that is no terminal, it says nothing for as long as a layer takes."""
+    told = bytearray()
+    engine = pulling(tmp_path, PODMAN_FAILS, "podman")
+    with pytest.raises(EngineError) as caught:
+        engine.pull(
+            "h/x:1", None, lambda chunk, _far: told.extend(chunk), threading.Event(), lambda _pid: nullcontext()
+        )
+    assert caught.value.stderr == "Error: reading manifest 1 in h/x: manifest unknown"
+    assert b"976.6KiB" in told
 
 
 def test_a_pull_that_moves_takes_as_long_as_it_likes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
