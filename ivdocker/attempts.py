@@ -243,7 +243,7 @@ def _query(
         pace = Pace(job.deterministic, job.repeat, job.concurrency)
         asked = _Asked(job, binary, client)
         told = partial(_tell, job, binary, runner)
-        tally = send_all(client, asked, told, pace, binary.inputs(job.model))
+        tally = send_all(client, asked, told, pace, partial(binary.inputs, job.model))
         stages.report.requests = _figures(tally)
         good = tally.sent - tally.failed - tally.mismatched
         stage.text = f"{good} of {tally.sent} requests answered as they should be" if tally.sent else ""

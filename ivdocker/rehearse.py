@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ivdocker.attempts import Job
 from ivdocker.lifecycle.ownership import new_name
+from ivdocker.query.bind import lacks_body
 from ivdocker.query.requests import Request
 from ivdocker.runners.local_docker import LocalDockerRunner, engine_for
 from ivdocker.serving.client import BaseModelServerClient
@@ -36,7 +37,7 @@ def commands(job: Job) -> Iterator[str]:
 
 
 def _curl(request: Request, client: BaseModelServerClient, address: str) -> str:
-    if request.body is None and (request.values is not None or request.example is not None):
+    if lacks_body(request):
         return f"# {request.where}: its body is made when the loaded model has told its inputs"
     message = request.message
     words = ["curl", *client.curl_arguments(message), address + shlex.quote(client.path_of(message))]

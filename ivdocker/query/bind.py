@@ -11,15 +11,15 @@ from ivdocker.query.examples import features
 from ivdocker.query.requests import ONLY_INPUT, Cell, Request
 from ivdocker.serving.client import BaseModelServerClient, Tensor
 
-InputsOf = Callable[[str | None, str | None], list[Tensor]]
-"""A model's inputs by its name and signature; empty where nobody tells them."""
+
+def lacks_body(request: Request) -> bool:
+    """Whether its body has to be made of its values."""
+    return request.body is None and (request.values is not None or request.example is not None)
 
 
-def bound(request: Request, client: BaseModelServerClient, inputs_of: InputsOf) -> Request:
-    """The request with a body. Raises UsageError when its values and the model's inputs do not fit."""
-    if request.body is not None or (request.values is None and request.example is None):
-        return request
-    inputs = inputs_of(request.model_name, request.signature)
+def bound(request: Request, client: BaseModelServerClient, inputs: list[Tensor]) -> Request:
+    """The request with a body made for these inputs, none where they are not known. Raises UsageError when its values
+    do not fit them."""
     if request.example is not None:
         values = _of_example(request.example, inputs, client)
     else:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
 from ivdocker import http
 from ivdocker.errors import Failure, FailureCode, InfraValidationError, UsageError
 from ivdocker.query import checks
-from ivdocker.query.bind import InputsOf, bound
+from ivdocker.query.bind import bound, lacks_body
 from ivdocker.query.compare import first_difference
 from ivdocker.query.requests import Request
 from ivdocker.serving.client import BaseModelServerClient, Tensor, error_text
@@ -91,14 +91,15 @@ def send_all(
     requests: Iterable[Request],
     on_outcome: Callable[[Outcome], None],
     pace: Pace = Pace(),  # noqa: B008  (a NamedTuple does not change)
-    inputs: Sequence[Tensor] = (),
+    inputs: Callable[[], list[Tensor]] = list,
 ) -> Tally:
     """Send the requests; a failed one does not keep the rest from being sent. ``requests`` is gone through
     once for each round; ``on_outcome`` is called for each request of the first round, one at a time.
 
-    ``inputs``: the model's, where the server does not tell them. When no request can be made, that is the failure,
-    unless one that was sent has failed before. Raises what the endpoint's check raises: a server that is gone is the
-    verdict; and UsageError when the requests cannot be read any more.
+    ``inputs``: tells the model's, where the server does not; asked only when they are needed. When no request can be
+    made, that is the failure, unless one that was sent has failed before. Raises what the endpoint's check raises: a
+    server that is gone is the verdict; and UsageError when the requests cannot be read any more, or what reads the
+    inputs is not installed.
     """
     tally, inputs_of = Tally(), inputs_known(client, inputs)
 
@@ -140,14 +141,21 @@ def _outcomes(send: Callable[[Request], Outcome], requests: Iterable[Request], c
                 future.cancel()
 
 
-def inputs_known(client: BaseModelServerClient, inputs: Sequence[Tensor] = ()) -> InputsOf:
-    """Each model's inputs, asked for once; ``inputs`` are those of the client's own model where it does not tell."""
-    return cache(lambda name, signature: client.inputs(name, signature) or ([] if name else list(inputs)))
+InputsOf = Callable[[str | None, str | None], list[Tensor]]
+"""A model's inputs by its name and signature; empty where nobody tells them."""
+
+
+def inputs_known(client: BaseModelServerClient, inputs: Callable[[], list[Tensor]] = list) -> InputsOf:
+    """Each model's inputs, asked for once; ``inputs`` tells those of the client's own model where it does not."""
+    return cache(lambda name, signature: client.inputs(name, signature) or ([] if name else inputs()))
 
 
 def _bind_and_send(client: BaseModelServerClient, request: Request, inputs_of: InputsOf) -> Outcome:
+    if not lacks_body(request):
+        return _send(client, request)
+    inputs = inputs_of(request.model_name, request.signature)
     try:
-        return _send(client, bound(request, client, inputs_of))
+        return _send(client, bound(request, client, inputs))
     except UsageError as error:
         failure = _failure(request, "request-failed", str(error))._replace(hint=_INPUTS_HINT)
         return Outcome(request, failure=failure)

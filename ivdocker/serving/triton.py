@@ -181,8 +181,6 @@ class TritonClient(OpenInferenceClient):
         return size if isinstance(size, int) else None
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
-        if not inputs:
-            raise UsageError("Triton does not tell the model's inputs; give whole request bodies")
         for tensor in inputs:
             if tensor.datatype in ("FP16", "BF16"):
                 raise UsageError(f"Triton takes no {tensor.datatype} in JSON, the type of the input {tensor.name!r}")

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from ivdocker import clock, http
+from ivdocker.errors import UsageError
 from ivdocker.serving.client import BaseModelServerClient, ModelState, Readiness, Tensor, error_text
 
 
@@ -49,6 +50,8 @@ class OpenInferenceClient(BaseModelServerClient):
         return self._tensors("outputs", model_name)
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
+        if not inputs:
+            raise UsageError("the server does not tell the model's inputs, their types and shapes; give whole bodies")
         return {"inputs": [_input(tensor, values[tensor.name]) for tensor in inputs]}
 
     def _tensors(self, key: str, model_name: str | None) -> list[Tensor]:

@@ -10,7 +10,7 @@ import pytest
 from tfrecord import example_pb2  # type: ignore[import-untyped]
 
 from ivdocker.errors import UsageError
-from ivdocker.query.bind import bound
+from ivdocker.query.bind import bound, lacks_body
 from ivdocker.query.requests import ONLY_INPUT, Cell, Request
 from ivdocker.serving.client import BaseModelServerClient, Tensor
 from ivdocker.serving.tensorflow_serving import TensorFlowServingClient
@@ -25,7 +25,7 @@ def tensor(name: str, datatype: str = "DT_FLOAT", *shape: int) -> Tensor:
 
 
 def body(request: Request, *inputs: Tensor, client: BaseModelServerClient = TENSORFLOW) -> Any:
-    return bound(request, client, lambda _name, _signature: list(inputs)).body
+    return bound(request, client, list(inputs)).body
 
 
 def columns(values: Mapping[str, Any], *inputs: Tensor) -> Any:
@@ -47,20 +47,11 @@ def refused(request: Request, *inputs: Tensor, client: BaseModelServerClient = T
     return str(caught.value)
 
 
-def test_a_body_that_is_there_stays_and_nothing_is_asked() -> None:
-    request = Request({"a": 1}, "f:1")
-    assert bound(request, TENSORFLOW, lambda _name, _signature: pytest.fail("asked")) is request
-
-
-def test_the_inputs_are_those_of_the_requests_own_model_and_signature() -> None:
-    asked: list[tuple[str | None, str | None]] = []
-
-    def inputs_of(name: str | None, signature: str | None) -> list[Tensor]:
-        asked.append((name, signature))
-        return [tensor("x")]
-
-    bound(Request(None, "f:1", values={"x": [1]}, model_name="other", signature="s"), TENSORFLOW, inputs_of)
-    assert asked == [("other", "s")]
+def test_only_values_without_a_body_need_one() -> None:
+    assert lacks_body(Request(None, "f:1", values={"x": [1]}))
+    assert lacks_body(example(x=[1.0]))
+    assert not lacks_body(Request({"a": 1}, "f:1", values={"x": [1]}))
+    assert not lacks_body(Request(None, "f:1"))
 
 
 def test_arrays_go_to_the_inputs_of_their_names() -> None:

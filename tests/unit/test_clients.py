@@ -15,6 +15,7 @@ from ivdocker.errors import (
     EnvironmentFailed,
     Failure,
     JobAborted,
+    UsageError,
     ValidationFailed,
     error_for,
 )
@@ -429,8 +430,24 @@ def test_inputs_that_the_server_does_not_tell_may_be_known_from_elsewhere() -> N
     with model_server() as server:
         server.on(PREDICT, {"outputs": [1]})
         request = Request(None, "f:2", values={"x": Cell("1")})
-        send_all(predicting(server), [request], lambda _outcome: None, inputs=[Tensor("x", "DT_INT32", (-1,))])
+        send_all(predicting(server), [request], lambda _outcome: None, inputs=lambda: [Tensor("x", "DT_INT32", (-1,))])
         assert json.loads(server.seen[-1][1]) == {"inputs": {"x": [1]}}
+
+
+def test_the_inputs_are_asked_for_by_model_and_signature_and_only_where_they_are_needed() -> None:
+    def not_installed() -> list[Tensor]:
+        raise UsageError("install it")
+
+    with model_server() as server:
+        server.on(PREDICT, {"y": 1})
+        client = predicting(server)
+        tally = send_all(client, [Request({}, "f:1")], lambda _outcome: None, inputs=not_installed)
+        assert tally.first_failure is None
+        other = Request(None, "f:1", values={"x": [1]}, model_name="other")
+        send_all(client, [other], lambda _outcome: None, inputs=not_installed)
+        assert ("GET /v1/models/other/metadata", b"") in server.seen
+        with pytest.raises(UsageError, match="install it"):
+            send_all(client, [other._replace(model_name=None)], lambda _outcome: None, inputs=not_installed)
 
 
 def test_a_body_of_bytes_is_sent_as_it_is() -> None:
