@@ -318,7 +318,8 @@ class _Stages:
 
 def _with_evidence(error: InfraValidationError, stage: str, runner: LocalDockerRunner) -> Failure:
     failure = error.failure or Failure("engine-error", str(error))
-    if not failure.log_tail and not failure.is_environment:
+    log_may_tell = not failure.is_environment and failure.code != "budget-exceeded"
+    if log_may_tell and not failure.log_tail:
         failure = failure._replace(log_tail=log_tail(runner.GetLogs() or ""))
     return failure.at(stage, runner.command)
 

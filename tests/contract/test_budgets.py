@@ -56,6 +56,7 @@ def test_a_run_that_exceeds_a_budget_is_not_blessed(
     assert failure is not None
     assert failure.code == "budget-exceeded"
     assert failure.message.startswith(words)
+    assert failure.log_tail == (), "the log tells nothing of it"
 
 
 def test_wrong_answers_within_the_error_rate_are_borne(engine: Engine, model: ModelFactory, requests: Path) -> None:
