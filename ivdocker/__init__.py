@@ -10,6 +10,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # typing itself takes 10 ms to import
 
 if TYPE_CHECKING:
+    from ivdocker.budgets import Budgets
     from ivdocker.errors import (
         DeadlineExceeded,
         EnvironmentFailed,
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "BaseModelServerRunner": "runners.base",
+    "Budgets": "budgets",
     "DeadlineExceeded": "errors",
     "Endpoint": "serving.client",
     "EnvironmentFailed": "errors",
@@ -62,6 +64,7 @@ _HOMES = {
 
 __all__ = [
     "BaseModelServerRunner",
+    "Budgets",
     "DeadlineExceeded",
     "Endpoint",
     "EnvironmentFailed",
