@@ -216,7 +216,7 @@ _VERDICTS = (
     Verdict("status is HTML", "load-timeout", {"status_html": True}, args=_SHORT),
     Verdict("HTTP 500", "request-failed", {"http_status": 500, "error": "boom"}, args=_ASKING, moment="query"),
     Verdict("HTML", "request-failed", {"html": True}, args=_ASKING, moment="query"),
-    Verdict("an error with HTTP 200", "response-mismatch", {"error_in_200": True}, args=_ASKING, moment="query"),
+    Verdict("an error with HTTP 200", "request-failed", {"error_in_200": True}, args=_ASKING, moment="query"),
     Verdict("accepted, never answered", "request-timeout", {"hang_requests": True}, moment="query"),
     Verdict("an answer of a byte a second", "request-timeout", {"drip_requests": True}, moment="query"),
     Verdict("an answer of 10 GB", "request-failed", {"answer_bytes": 10**10}, moment="query"),
