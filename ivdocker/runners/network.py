@@ -7,7 +7,7 @@ its own address, and nothing that it asks for beyond this machine is answered.
 from __future__ import annotations
 
 from ivdocker import clock
-from ivdocker.engine.client import Engine
+from ivdocker.engine.client import Engine, EngineError
 from ivdocker.errors import UsageError
 from ivdocker.lifecycle import ownership
 from ivdocker.lifecycle.watchdog import watchdogs
@@ -30,7 +30,12 @@ class OfflineNetwork:
             raise UsageError(f"--offline needs an engine on this machine; this one is on {host}: leave --offline out")
         watchdogs.network(self._engine, self._name)
         self._may_exist = True
-        self._engine.create_network(self._name, ownership.labels(self._keep, network=True))
+        try:
+            self._engine.create_network(self._name, ownership.labels(self._keep, network=True))
+        except EngineError as error:
+            # What was refused was not made; what was cut short may have been.
+            self._may_exist = error.kind == "timeout"
+            raise
 
     def remove(self, deadline: clock.Deadline) -> None:
         """Raises nothing."""
