@@ -45,8 +45,8 @@ def test_it_answers_as_any_http_server_whose_paths_are_told(cli: Cli) -> None:
     """``--server http``: no server that ivdocker knows, as far as that is concerned."""
     routes = ["--server=http", "--port=8080", "--ready-path=/ping", "--predict-path=/invocations"]
     where = "--env=__pyfunc_model_path__=/models/linear"
-    asked = ["--requests", MODELS / "linear-requests.jsonl"]
-    run = blessed_run(cli, MODELS / "linear", IMAGE, *routes, where, *asked)
+    asked = f"--requests={MODELS / 'linear-requests.jsonl'}"
+    run = blessed_run(cli, MODELS / "linear", IMAGE, *routes, where, asked)
     assert run["server"] == "http"
     assert (run["requests"]["sent"], run["requests"]["failed"], run["requests"]["mismatched"]) == (3, 0, 0)
 
