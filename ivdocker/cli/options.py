@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import contextmanager
 
 from ivdocker.errors import UsageError
 from ivdocker.serving.registry import KINDS
@@ -11,7 +12,7 @@ from ivdocker.serving.registry import KINDS
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from ivdocker.engine.client import Engine
@@ -129,6 +130,17 @@ def _asked(program: str, question: Callable[[Engine], list[tuple[Listed, Fate]]]
         return question(engine_for(LocalDockerConfig(), program))
     except EngineError as error:
         raise EnvironmentFailed(failure=engine_failure(error)) from None
+
+
+@contextmanager
+def sweeping_ahead(engine: str) -> Iterator[None]:
+    """docker looks for orphans while the block imports what it needs: the sweep then costs no time."""
+    from ivdocker.engine.client import Engine
+    from ivdocker.engine.dialect import dialect_of
+    from ivdocker.lifecycle.orphans import sweeps
+
+    with sweeps.ahead(Engine(dialect_of(engine))):
+        yield
 
 
 def show_log(arguments: argparse.Namespace) -> None:

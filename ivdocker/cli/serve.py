@@ -11,7 +11,12 @@ from ivdocker.cli.options import (
     add_verbosity_arguments,
     run_options,
     show_log,
+    sweeping_ahead,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 DESCRIPTION = "Run MODEL on IMAGE until Ctrl-C, and print a curl line that asks it."
 
@@ -27,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs until a signal, or until the server ends, which is an error."""
+    with sweeping_ahead(arguments.engine):
+        return _serve(arguments)
+
+
+def _serve(arguments: argparse.Namespace) -> NoReturn:
     from ivdocker import clock, server
     from ivdocker.attempts import ready_text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from ivdocker.cli.options import (
@@ -14,6 +15,7 @@ from ivdocker.cli.options import (
     read_spec,
     run_options,
     show_log,
+    sweeping_ahead,
 )
 from ivdocker.errors import UsageError
 
@@ -113,6 +115,13 @@ def _count(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns the verdict's exit code. Raises UsageError, GracefulShutdown."""
+    # A ServingSpec may name another engine.
+    ahead = nullcontext() if arguments.dry_run or arguments.spec else sweeping_ahead(arguments.engine)
+    with ahead:
+        return _validate(arguments)
+
+
+def _validate(arguments: argparse.Namespace) -> int:
     from ivdocker import validation
 
     show_log(arguments)

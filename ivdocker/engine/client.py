@@ -135,10 +135,17 @@ class Engine:
         if result.returncode != 0 and not _BEING_REMOVED.search(result.error_text):
             self._check_not_found(words, result)
 
-    def ps(self, label: str) -> list[parse.Listed]:
-        """The containers, in whatever state, that carry the label. Raises EngineError."""
+    def begin_ps(self, label: str) -> process.Call:
+        """Have docker look for the containers while the caller does something else; then :meth:`ps` or kill it.
+        Raises EngineError."""
+        return self._begin(argv.listing(label))
+
+    def ps(
+        self, label: str, begun: process.Call | None = None, cancel: threading.Event | None = None
+    ) -> list[parse.Listed]:
+        """The containers, in whatever state, that carry the label. Raises EngineError, process.Cancelled."""
         words = argv.listing(label)
-        result = self._call(words)
+        result = self._result(words, begun or self._begin(words), cancel=cancel)
         return self._parsed(words, lambda: parse.listing(result.stdout))
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> None:
@@ -246,18 +253,25 @@ class Engine:
         secret_env: Mapping[str, str] | None = None,
         cancel: threading.Event | None = None,
     ) -> process.Result:
+        call = self._begin(words, secret_env)
+        return self._result(words, call, timeout_s=timeout_s, check=check, cancel=cancel)
+
+    def _begin(self, words: Sequence[str], secret_env: Mapping[str, str] | None = None) -> process.Call:
+        env = {**self.env, **(secret_env or {})}
+        return self._started(words, lambda: process.Call(self.command(words), env=env))
+
+    def _result(
+        self,
+        words: Sequence[str],
+        call: process.Call,
+        *,
+        timeout_s: float | None = None,
+        check: bool = True,
+        cancel: threading.Event | None = None,
+    ) -> process.Result:
         seconds = self.timeout_s if timeout_s is None else timeout_s
         try:
-            result = process.run(
-                self.command(words),
-                deadline=clock.Deadline.after(seconds),
-                env={**self.env, **(secret_env or {})},
-                cancel=cancel,
-            )
-        except process.ProgramNotFound:
-            raise EngineError("missing", self.command_line(words), f"{self.dialect.program}: not found") from None
-        except process.ProgramNotStarted as error:
-            raise EngineError("missing", self.command_line(words), str(error)) from None
+            result = call.result(clock.Deadline.after(seconds), cancel)
         except process.ProgramTimeout:
             raise EngineError("timeout", self.command_line(words), f"no answer in {seconds:g} s") from None
         if check and result.returncode != 0:
@@ -265,9 +279,14 @@ class Engine:
         return result
 
     def _spawn(self, words: Sequence[str], output: process.Output = "pipes") -> process.Child:
+        return self._started(words, lambda: process.Child.spawn(self.command(words), env=self.env, output=output))
+
+    def _started(self, words: Sequence[str], start: Callable[[], _T]) -> _T:
         try:
-            return process.Child.spawn(self.command(words), env=self.env, output=output)
-        except (process.ProgramNotFound, process.ProgramNotStarted) as error:
+            return start()
+        except process.ProgramNotFound:
+            raise EngineError("missing", self.command_line(words), f"{self.dialect.program}: not found") from None
+        except process.ProgramNotStarted as error:
             raise EngineError("missing", self.command_line(words), str(error)) from None
 
     def _failed(self, words: Sequence[str], result: process.Result) -> EngineError:

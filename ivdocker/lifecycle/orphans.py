@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping
+import os
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from ivdocker import processes
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.parse import Listed
 from ivdocker.lifecycle import ownership
+from ivdocker.process import Call
 
 log = logging.getLogger("ivdocker")
+
+_REMOVE_S = 10.0
+"""Seconds that the removal of an orphan may take; a run waits for it."""
 
 Fate = Literal["owned", "orphan", "kept", "unknown"]
 """``owned``: its owner lives; ``orphan``: its owner is gone; ``kept``: left on purpose, with --keep, and its owner is
@@ -36,28 +43,71 @@ def fate(labels: Mapping[str, str], engine_is_local: bool) -> Fate:
 
 def listed(engine: Engine) -> list[tuple[Listed, Fate]]:
     """All containers of ivdocker on that engine. Raises EngineError."""
-    is_local = engine.remote_host is None
-    return [(container, fate(container.labels, is_local)) for container in engine.ps(ownership.SESSION)]
+    return _judged(engine, engine.ps(ownership.SESSION))
 
 
 def listed_networks(engine: Engine) -> list[tuple[Listed, Fate]]:
     """All networks of ivdocker on that engine. Raises EngineError."""
+    return _judged(engine, engine.networks(ownership.SESSION))
+
+
+def _judged(engine: Engine, found: list[Listed]) -> list[tuple[Listed, Fate]]:
     is_local = engine.remote_host is None
-    return [(network, fate(network.labels, is_local)) for network in engine.networks(ownership.SESSION)]
+    return [(each, fate(each.labels, is_local)) for each in found]
 
 
-def sweep(engine: Engine) -> list[str]:
-    """Remove the orphans; returns their names. One docker call when there are none. Raises nothing."""
-    removed: list[str] = []
+class Sweeps:
+    """Removes the orphans before a container is made. Whether there are any is one docker call, which may begin
+    before anything waits for it."""
+
+    def __init__(self) -> None:
+        self._begun: dict[tuple[int, str], Call] = {}
+
+    @contextlib.contextmanager
+    def ahead(self, engine: Engine) -> Iterator[None]:
+        """Begin; who sweeps first in the block finds docker's answer there."""
+        # Why docker cannot be run, who sweeps will say.
+        with contextlib.suppress(EngineError):
+            self._begun[_key(engine)] = engine.begin_ps(ownership.SESSION)
+        try:
+            yield
+        finally:
+            begun = self._begun.pop(_key(engine), None)
+            if begun is not None:
+                begun.kill()
+
+    def sweep(self, engine: Engine, cancel: threading.Event) -> None:
+        """Remove the orphans, as far as the engine names them and lets them go.
+
+        Raises EngineError when it does not answer, process.Cancelled.
+        """
+        begun = self._begun.pop(_key(engine), None)
+        try:
+            found = _judged(engine, engine.ps(ownership.SESSION, begun, cancel))
+        except EngineError as error:
+            if error.kind == "timeout":
+                raise
+            log.debug("no orphans known: %s", error)
+            return
+        for container, its_fate in found:
+            if its_fate == "orphan" and not cancel.is_set():
+                _remove(engine, container)
+
+
+def _key(engine: Engine) -> tuple[int, str]:
+    return os.getpid(), engine.command_line([])
+
+
+def _remove(engine: Engine, orphan: Listed) -> None:
     try:
-        for container, its_fate in listed(engine):
-            if its_fate == "orphan":
-                engine.remove(container.name)
-                if ownership.NETWORK in container.labels:
-                    engine.remove_network(container.name)
-                removed.append(container.name)
+        engine.remove(orphan.name, timeout_s=_REMOVE_S)
+        if ownership.NETWORK in orphan.labels:
+            engine.remove_network(orphan.name, timeout_s=_REMOVE_S)
     except EngineError as error:
-        log.debug("sweep: %s", error)
-    if removed:
-        log.info("removed what an earlier run left: %s", ", ".join(removed))
-    return removed
+        log.warning("%s, which an earlier run left, stays: %s", orphan.name, error.stderr)
+    else:
+        log.info("removed what an earlier run left: %s", orphan.name)
+
+
+sweeps = Sweeps()
+"""Those of this process."""

@@ -23,7 +23,8 @@ from ivdocker.errors import (
     JobAborted,
     error_for,
 )
-from ivdocker.lifecycle import orphans, ownership
+from ivdocker.lifecycle import ownership
+from ivdocker.lifecycle.orphans import sweeps
 from ivdocker.lifecycle.shutdown import guard
 from ivdocker.lifecycle.watchdog import watchdogs
 from ivdocker.model_path import locate
@@ -159,17 +160,20 @@ class LocalDockerRunner(BaseModelServerRunner):
             watchdogs.hold(self._engine)
             self._is_guarded = True
             spec = self.plan(self._name)
+            sweeps.sweep(self._engine, self._stopping)
             if self._options.offline:
                 self._network = OfflineNetwork(self._engine, self._name, self._options.keep)
                 self._network.create()
             self._run(spec)
-        except EngineError as error:
+        except BaseException as error:
+            # Nothing of Start() is under way any more, and who stops us waits for that.
             self._start_over.set()
             self.Stop()
-            raise EnvironmentFailed(failure=self._engine_failure(error)) from None
-        except BaseException:
-            self._start_over.set()
-            self.Stop()
+            if isinstance(error, EngineError):
+                raise EnvironmentFailed(failure=self._engine_failure(error)) from None
+            if isinstance(error, process.Cancelled):
+                guard.raise_if_requested()
+                raise GracefulShutdown("the model server was stopped before it ran") from None
             raise
         self._start_over.set()
 
@@ -270,17 +274,11 @@ class LocalDockerRunner(BaseModelServerRunner):
         clock.sleep(_AFTER_YOU_S)
         http.prepare()
         processes.prepare()
-        orphans.sweep(self._engine)
 
     def _pull(self, image: str) -> None:
         watch, guarded = clock.Stopwatch(), partial(watchdogs.child, self._engine)
         try:
             self._engine.pull(image, self._options.platform, self._on_pull, self._stopping, guarded)
-        except process.Cancelled:
-            # Nothing of Start() is under way any more, and who stops us waits for that.
-            self._start_over.set()
-            guard.raise_if_requested()
-            raise GracefulShutdown(f"the pull of {image} was cancelled") from None
         finally:
             self.pull_seconds = watch.seconds
 

@@ -97,6 +97,28 @@ def test_a_server_that_ran_is_removed_however_often_the_engine_refuses(engine: E
 
 
 @pytest.mark.parametrize("fault", [HANG, ENDLESS], ids=lambda fault: "".join(fault))
+def test_an_engine_that_does_not_say_what_it_has_is_asked_for_nothing_more(
+    fault: dict[str, Any], engine: Engine, model: ModelFactory
+) -> None:
+    engine.faults({"verb": "ps", **fault})
+    failure = validate(engine, model())
+    assert failure is not None
+    assert failure.code == "engine-timeout"
+    assert "docker ps" in failure.message
+    assert engine.calls("run") == []
+
+
+@pytest.mark.parametrize(
+    "fault", [HALF, GRANDCHILD, KILLED, {"exit": 1, "stderr": "ps is forbidden\n"}], ids=lambda fault: "".join(fault)
+)
+def test_orphans_that_cannot_be_known_are_no_reason_to_fail(
+    fault: dict[str, Any], engine: Engine, model: ModelFactory
+) -> None:
+    engine.faults({"verb": "ps", **fault})
+    assert validate(engine, model()) is None
+
+
+@pytest.mark.parametrize("fault", [HANG, ENDLESS], ids=lambda fault: "".join(fault))
 @pytest.mark.parametrize("nth", [1, 2])
 def test_inspect(fault: dict[str, Any], nth: int, engine: Engine, model: ModelFactory) -> None:
     engine.faults(*({"verb": "inspect", "nth": each, **fault} for each in range(nth, 50)))
@@ -194,14 +216,15 @@ def test_an_image_that_was_missing_is_run_once_it_is_pulled(engine: Engine, mode
     assert list(report.runs[0].stages)[:2] == ["pull", "start"]
 
 
-def test_a_pull_is_cut_short_when_the_runner_is_stopped(engine: Engine, model: ModelFactory) -> None:
-    engine.faults({"verb": "pull", "hang": True})
+@pytest.mark.parametrize("verb", ["ps", "pull"])
+def test_a_start_is_cut_short_when_the_runner_is_stopped(verb: str, engine: Engine, model: ModelFactory) -> None:
+    engine.faults({"verb": verb, "hang": True})
     binary = ivdocker.TensorFlowServing("127.0.0.1:1/tensorflow/serving:1")
     run = ivdocker.LocalDockerRunner(model(), binary, {})
     raised: list[BaseException] = []
     starter = threading.Thread(target=lambda: raised.extend(in_threads(run.Start, 1)))
     starter.start()
-    wait_until(lambda: engine.calls("pull") or raised)
+    wait_until(lambda: engine.calls(verb) or raised)
     run.Stop()
     starter.join()
     assert [type(error) for error in raised] == [ivdocker.GracefulShutdown]

@@ -5,9 +5,11 @@ On the fake engine: on a real one the runs of others would find our orphans befo
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +36,15 @@ def remove_all(engine: Engine) -> None:
         engine.docker("rm", "--force", "--volumes", name)
 
 
+@pytest.fixture
+def ready_model(orphan: str, tmp_path: Path) -> Path:
+    """The orphan's model, which loads at once from now on."""
+    del orphan
+    folder = tmp_path / "half_plus_two"
+    (folder / "1" / "standin.json").unlink()
+    return folder
+
+
 def owner_labels(**changed: str) -> list[str]:
     """Those of a container of this very process, but for what is changed."""
     me = processes.this_process()
@@ -49,11 +60,48 @@ def run_forged(engine: Engine, model: ModelFactory, *labels: str) -> None:
     engine.docker(*words, engine.image)
 
 
-def test_the_next_run_removes_an_orphan(engine: Engine, orphan: str, cli: Cli) -> None:
-    assert engine.containers() == [orphan]
-    done = cli("validate", cli.folder, f"--image={engine.image}", "--server=tensorflow-serving", "--timeout=20")
-    assert done.returncode == 1
+@pytest.mark.parametrize("with_spec", [False, True], ids=["image", "spec"])
+def test_the_next_run_removes_an_orphan_first(
+    with_spec: bool, engine: Engine, orphan: str, ready_model: Path, cli: Cli, tmp_path: Path
+) -> None:
+    """Before its own container is made: what the orphan holds, it may need."""
+    name, _, tag = engine.image.partition(":")
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps({"tensorflow_serving": {"image_name": name, "tags": [tag]}, "local_docker": {}}))
+    before = len(engine.journal())
+    done = cli("validate", ready_model, f"--spec={spec}" if with_spec else f"--image={engine.image}")
+    assert done.returncode == 0, done.stderr
+    removal, run, *_ = [call for call in engine.journal()[before:] if call.verb in ("run", "rm")]
+    assert (removal.verb, removal.argv[-1], run.verb) == ("rm", orphan, "run")
     assert engine.containers() == []
+
+
+def test_an_orphan_that_cannot_be_removed_is_named_and_no_reason_to_fail(
+    engine: Engine, orphan: str, ready_model: Path, cli: Cli
+) -> None:
+    engine.faults({"verb": "rm", "nth": 1, "exit": 1, "stderr": "Error response from daemon: busy\n"})
+    done = cli("validate", ready_model, f"--image={engine.image}")
+    assert done.returncode == 0
+    assert f"{orphan}, which an earlier run left, stays: Error response from daemon: busy" in done.stderr
+    assert engine.containers() == [orphan]
+
+
+def test_a_dry_run_leaves_an_orphan_alone(engine: Engine, orphan: str, ready_model: Path, cli: Cli) -> None:
+    assert cli("validate", ready_model, f"--image={engine.image}", "--dry-run").returncode == 0
+    assert engine.containers() == [orphan]
+
+
+def test_a_signal_while_the_engine_does_not_say_what_it_has_leaves_nothing(
+    engine: Engine, start: Start, model: ModelFactory
+) -> None:
+    engine.faults({"verb": "ps", "hang": True})
+    run = start("validate", model(), f"--image={engine.image}")
+    run.wait_for_call("ps")
+    run.signal(signal.SIGTERM)
+    assert run.exit_code() == 143
+    assert engine.calls("run") == []
+    engine.faults()
+    assert run.helpers() == []
 
 
 def test_ps_tells_what_is_there_and_whose(engine: Engine, orphan: str, cli: Cli) -> None:
