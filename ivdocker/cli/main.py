@@ -94,7 +94,7 @@ def _parser() -> Parser:
         epilog=f"commands (ivdocker COMMAND --help tells more):\n{commands}\n\n"
         "exit codes: 0 blessed, 1 not blessed, 2 usage, 3 no verdict (the environment's fault),\n"
         "130 or 143 interrupted by SIGINT or SIGTERM, after everything was removed",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"ivdocker {__version__}")
     parser.add_argument("command", metavar="COMMAND", nargs="?", help="one of: " + ", ".join(COMMANDS))

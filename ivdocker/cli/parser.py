@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 
 TYPE_CHECKING = False
 
@@ -16,8 +18,22 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line and exits with 2. An option must be spelled out: an abbreviation that works today
     may be ambiguous tomorrow."""
 
-    def __init__(self, **options: object) -> None:
+    def __init__(self, formatter: type[argparse.HelpFormatter] = argparse.HelpFormatter, **options: object) -> None:
+        # argparse makes a formatter for each option, and for its width would import shutil, which takes 5 ms.
+        options["formatter_class"] = lambda prog: formatter(prog, width=_columns() - 2)
         super().__init__(**options, allow_abbrev=False)  # type: ignore[arg-type]
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def _columns() -> int:
+    """The terminal's width, as shutil.get_terminal_size finds it."""
+    try:
+        return int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except (OSError, ValueError, AttributeError):
+        return 80

@@ -23,13 +23,12 @@ CALL_TIMEOUT_S = 60.0
 PULL_IDLE_S = 120.0
 """Seconds without any progress after which a pull is given up. A pull that moves may take as long as it likes."""
 
-_NOT_FOUND = re.compile(
-    r"no such (container|image|object|network)|network \S+ not found|unable to find network"
-    r"|no container with name|image not known",
-    re.IGNORECASE,
+_NOT_FOUND = (
+    r"(?i)no such (container|image|object|network)|network \S+ not found|unable to find network"
+    r"|no container with name|image not known"
 )
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_BEING_REMOVED = re.compile(r"removal of container .* is already in progress", re.IGNORECASE)
+_BEING_REMOVED = r"(?i)removal of container .* is already in progress"
 
 
 _EVENTS_S = 5.0
@@ -132,7 +131,7 @@ class Engine:
         """Remove it and its anonymous volumes, running or not; one that is not there is fine. Raises EngineError."""
         words = argv.remove(name)
         result = self._call(words, timeout_s=timeout_s, check=False)
-        if result.returncode != 0 and not _BEING_REMOVED.search(result.error_text):
+        if result.returncode != 0 and not re.search(_BEING_REMOVED, result.error_text):
             self._check_not_found(words, result)
 
     def begin_ps(self, label: str) -> process.Call:
@@ -293,7 +292,7 @@ class Engine:
         return EngineError("failed", self.command_line(words), result.error_text, result.returncode, result.stdout)
 
     def _check_not_found(self, words: Sequence[str], result: process.Result) -> None:
-        if not _NOT_FOUND.search(result.error_text):
+        if not re.search(_NOT_FOUND, result.error_text):
             raise self._failed(words, result)
 
     def _parsed(self, words: Sequence[str], read: Callable[[], _T]) -> _T:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ivdocker import clock, http, process, processes
-from ivdocker.diagnosis import explain
+from ivdocker.diagnosis import explain, log_errors
 from ivdocker.engine.argv import ContainerSpec
 from ivdocker.engine.client import CALL_TIMEOUT_S, Engine, EngineError, OnPull
 from ivdocker.engine.dialect import dialect_of
@@ -271,9 +271,12 @@ class LocalDockerRunner(BaseModelServerRunner):
             log.warning("docker run: %s", " ".join(warning.split()))
 
     def _while_it_starts(self) -> None:
+        """What is needed once it runs takes 60 ms to import and to compile."""
         clock.sleep(_AFTER_YOU_S)
         http.prepare()
         processes.prepare()
+        log_errors.prepare()
+        explain.fatal_pattern(self._signatures())
 
     def _pull(self, image: str) -> None:
         watch, guarded = clock.Stopwatch(), partial(watchdogs.child, self._engine)

@@ -10,15 +10,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_TOKEN = re.compile(
-    r"""\#[^\n]*
+_TOKEN = r"""(?x)\#[^\n]*
     |(?P<opening>\w*)\s*:?\s*(?P<bracket>[{<\[])
     |(?P<closing>[}>\]])
     |(?P<key>\w+)\s*:\s*(?:"(?P<double>(?:[^"\\\n]|\\.)*)"|'(?P<single>(?:[^'\\\n]|\\.)*)')
     |"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'
-    |\w+""",
-    re.VERBOSE,
-)
+    |\w+"""
 
 
 class Text(NamedTuple):
@@ -35,7 +32,7 @@ def texts(source: str) -> Iterator[Text]:
     """All strings that are fields, in their order. Raises nothing."""
     path: list[str] = []
     numbers, count = [0], 0
-    for token in _TOKEN.finditer(source):
+    for token in re.finditer(_TOKEN, source):
         if token["bracket"]:
             path.append(token["opening"])
             count += 1
