@@ -19,7 +19,8 @@ from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.parse import EngineVersion
 from ivdocker.errors import Failure, GracefulShutdown, InfraValidationError, UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.report.verdict import MemoryTry, RequestFigures, RunReport
+from ivdocker.report.observer import Observer
+from ivdocker.report.verdict import RequestFigures, RunReport
 from ivdocker.runners.local_docker import LocalDockerRunner
 from ivdocker.runners.options import RunOptions
 from ivdocker.serving.base import ServingBinary
@@ -51,42 +52,6 @@ MAY_CHANGE = frozenset(
 
 _VERSION_TIMEOUT_S = 10.0
 _TICK_S = 0.02
-
-
-class Observer(Protocol):
-    """Told what happens while it happens."""
-
-    def server(self, binary: ServingBinary) -> None: ...
-
-    def stage(self, image: str, stage: str, seconds: float, text: str) -> None: ...
-
-    def outcome(self, image: str, outcome: Outcome) -> None: ...
-
-    def measured(self, run: RunReport) -> None: ...
-
-    def tried_memory(self, image: str, tried: MemoryTry) -> None: ...
-
-    def pull(self, image: str, output: bytes, progress: str) -> None: ...
-
-    def failed_attempt(self, image: str, attempt: int, failure: Failure) -> None: ...
-
-
-class Silent:
-    """An observer that says nothing."""
-
-    def server(self, binary: ServingBinary) -> None: ...
-
-    def stage(self, image: str, stage: str, seconds: float, text: str) -> None: ...
-
-    def outcome(self, image: str, outcome: Outcome) -> None: ...
-
-    def measured(self, run: RunReport) -> None: ...
-
-    def tried_memory(self, image: str, tried: MemoryTry) -> None: ...
-
-    def pull(self, image: str, output: bytes, progress: str) -> None: ...
-
-    def failed_attempt(self, image: str, attempt: int, failure: Failure) -> None: ...
 
 
 class Keeper(Protocol):
@@ -130,7 +95,7 @@ class Job(NamedTuple):
     tries: int = 1
     names_engine: bool = True
     """Whether the report is to say which engine it was, which takes a docker call."""
-    observer: Observer = Silent()
+    observer: Observer = Observer()
 
 
 def run_one(job: Job, binary: ServingBinary, engine: EngineQuestion) -> RunReport:

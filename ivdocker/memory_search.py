@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ivdocker import clock
-from ivdocker.attempts import EngineQuestion, Job, Silent, run_one
+from ivdocker.attempts import EngineQuestion, Job, run_one
 from ivdocker.errors import Failure
+from ivdocker.report.observer import Observer
 from ivdocker.report.verdict import MemorySearch, MemoryTry, RunReport
 from ivdocker.serving.base import ServingBinary
 
@@ -43,7 +44,7 @@ def find_memory(job: Job, binary: ServingBinary, engine: EngineQuestion, report:
 
 class _Search:
     def __init__(self, job: Job, binary: ServingBinary, engine: EngineQuestion) -> None:
-        self._job = job._replace(observer=Silent(), tries=1, keepers=(), warmup=None)
+        self._job = job._replace(observer=Observer(), tries=1, keepers=(), warmup=None)
         self._observer = job.observer
         self._binary = binary
         self._engine = engine

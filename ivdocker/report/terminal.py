@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ivdocker import clock
 from ivdocker.errors import Failure
+from ivdocker.report.observer import Observer
 from ivdocker.report.verdict import MemoryTry, Report, RunReport
 from ivdocker.serving.base import ServingBinary
 
@@ -25,7 +26,7 @@ _COLOURS = {"blessed": "32", "not_blessed": "31", "no_verdict": "33"}
 _WORDS = {"blessed": "blessed", "not_blessed": "not blessed", "no_verdict": "no verdict"}
 
 
-class Terminal:
+class Terminal(Observer):
     """Writes stage lines and verdicts. ``level``: 0 only the verdict, 1 the stages, 2 requests and answers too.
 
     With several images each line bears its image. ``requests``: how many will be sent to each, where that is known.

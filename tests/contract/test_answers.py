@@ -11,8 +11,8 @@ import pytest
 
 import ivdocker
 from ivdocker import UsageError, validation
-from ivdocker.attempts import Silent
 from ivdocker.query import files
+from ivdocker.report.observer import Observer
 from tests.conftest import Cli, Engine, ModelFactory
 from tests.contract.test_validate import ANSWER, PREDICT, failure_of, write_requests
 
@@ -105,7 +105,7 @@ def test_nothing_is_left_of_a_recording_that_fails(engine: Engine, model: ModelF
     assert os.listdir(place) == []
 
 
-class Changing(Silent):
+class Changing(Observer):
     """Changes the model once its first server is stopped."""
 
     def __init__(self, model: Path, standin: str) -> None:

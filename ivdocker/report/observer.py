@@ -1,0 +1,35 @@
+"""L5. Whom a run tells what happens, while it happens."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ivdocker.errors import Failure
+    from ivdocker.query.send import Outcome
+    from ivdocker.report.verdict import MemoryTry, RunReport
+    from ivdocker.serving.base import ServingBinary
+
+
+class Observer:
+    """Does nothing with it; who wants something done overrides what it is told."""
+
+    def server(self, binary: ServingBinary) -> None:
+        """Which server the image is run as."""
+
+    def stage(self, image: str, stage: str, seconds: float, text: str) -> None:
+        """A stage that was completed."""
+
+    def outcome(self, image: str, outcome: Outcome) -> None:
+        """A request and its answer."""
+
+    def measured(self, run: RunReport) -> None:
+        """What the run took, once everything was asked."""
+
+    def tried_memory(self, image: str, tried: MemoryTry) -> None:
+        """A limit under which it was run, and what came of it."""
+
+    def pull(self, image: str, output: bytes, progress: str) -> None:
+        """What docker showed of a pull, and how far it is."""
+
+    def failed_attempt(self, image: str, attempt: int, failure: Failure) -> None:
+        """An attempt that failed; there will be another."""
