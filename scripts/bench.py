@@ -6,6 +6,7 @@ It judges nothing: it prints what it measured beside what is aimed at.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import statistics
@@ -13,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -33,6 +35,7 @@ def main() -> None:
     compare("whole process against the shell script", "at most 1.25", pairs, lambda: whole_process(memory))
     compare("Start..Stop in one process against the shell script", "at most 1.05", pairs, in_process)
     show("readiness seen after it came true", "ms", [readiness_lag() for _ in range(pairs)], "at most 20 ms")
+    show("a server's death seen after it", "ms", [death_lag() for _ in range(pairs)], "at most 300 ms")
     show("ivdocker --version", "ms", [version() for _ in range(pairs)], "at most 60 ms")
     show("peak memory of the validate process", "MB", memory, "at most 45 MB")
     print(f"ivdocker --version imports sh or psutil: {'yes' if imports_sh() else 'no'} (aim: no)")
@@ -97,17 +100,47 @@ def readiness_lag() -> float:
     """Milliseconds from the server's own log line to our seeing it, on a server that takes a moment to load."""
     import ivdocker
 
+    with model(load_seconds=1.0) as folder, ivdocker.serve(folder, image=IMAGE) as server:
+        seen = time.time()
+        while not (line := re.search(r"(?m)^(\S+ \S+?): I .*Exporting HTTP/REST API", server.logs)):
+            time.sleep(0.01)
+    ready = datetime.strptime(line[1], "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=timezone.utc)
+    return (seen - ready.timestamp()) * 1000
+
+
+def death_lag() -> float:
+    """Milliseconds from the engine's FinishedAt to our verdict on a server that ends while it loads."""
+    import ivdocker
+
+    with model(load_seconds=1.0, exit_during_load=7) as folder:
+        binary = ivdocker.TensorFlowServing(IMAGE, "m")
+        runner = ivdocker.LocalDockerRunner(folder, binary, {})
+        try:
+            runner.Start()
+            runner.WaitUntilRunning(time.time() + 60)
+            try:
+                binary.MakeClient(runner.GetEndpoint()).WaitUntilModelLoaded(time.time() + 60)
+                raise SystemExit("a server that ended was taken for ready")
+            except ivdocker.JobAborted:
+                seen = time.time()
+            inspect = ["docker", "container", "inspect", "--format={{.State.FinishedAt}}", str(runner.name)]
+            finished = subprocess.run(inspect, check=True, capture_output=True, text=True).stdout
+        finally:
+            runner.Stop()
+    # Python reads six digits of its nanoseconds.
+    ended = datetime.strptime(finished.strip().rstrip("Z")[:26], "%Y-%m-%dT%H:%M:%S.%f").replace(tzinfo=timezone.utc)
+    return (seen - ended.timestamp()) * 1000
+
+
+@contextmanager
+def model(**standin: object) -> Iterator[Path]:
+    """A model folder for the stand-in, with these faults."""
     with tempfile.TemporaryDirectory() as folder:
         version = Path(folder, "m", "1")
         version.mkdir(parents=True)
         version.joinpath("saved_model.pb").write_bytes(b"stand-in")
-        version.joinpath("standin.json").write_text('{"load_seconds": 1.0}')
-        with ivdocker.serve(Path(folder, "m"), image=IMAGE) as server:
-            seen = time.time()
-            while not (line := re.search(r"(?m)^(\S+ \S+?): I .*Exporting HTTP/REST API", server.logs)):
-                time.sleep(0.01)
-    ready = datetime.strptime(line[1], "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=timezone.utc)
-    return (seen - ready.timestamp()) * 1000
+        version.joinpath("standin.json").write_text(json.dumps(standin))
+        yield Path(folder, "m")
 
 
 def version() -> float:
