@@ -145,6 +145,7 @@ def _stop(report: RunReport, runner: LocalDockerRunner, options: RunOptions, sta
     with stages.timed("stop") as stage:
         report.kept = runner.Leave() if report.failure and options.keep else None
         runner.Stop()
+        report.kept_network = report.kept is not None and options.offline
         if report.kept:
             stage.text = f"container {report.kept} left as it is"
         elif runner.was_made:

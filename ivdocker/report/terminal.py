@@ -164,7 +164,8 @@ def _explanation(run: RunReport) -> list[str]:
     if run.kept:
         engine, name = run.engine_program, run.kept
         lines.append(f"the container is left: {engine} logs {name}; {engine} exec -it {name} sh")
-        lines.append(f"remove it with: {engine} rm --force --volumes {name}")
+        network = f" && {engine} network rm {name}" if run.kept_network else ""
+        lines.append(f"remove it with: {engine} rm --force --volumes {name}{network}")
     return lines
 
 

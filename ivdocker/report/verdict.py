@@ -66,6 +66,8 @@ class RunReport:
         """The failures of the attempts before this one."""
         self.kept: str | None = None
         """The container that was left behind, with ``keep``."""
+        self.kept_network = False
+        """Whether it is in a network of its own, of the same name."""
         self.engine_program = "docker"
         """The command line with which to look at it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -95,8 +96,9 @@ def test_prune_finds_the_network_that_a_kept_container_is_in(cli: Cli, engine: E
     pruned = cli("prune", "--all", "--dry-run").stdout.splitlines()
     assert f"would remove {network}" in pruned
     assert f"would remove network {network}" in pruned
-    engine.docker("rm", "--force", network)
-    engine.docker("network", "rm", network)
+    (command,) = re.findall(r"remove it with: (.*)", done.stderr)
+    subprocess.run(command, shell=True, check=True, capture_output=True)
+    assert (engine.containers(), networks(engine)) == ([], [])
 
 
 def test_offline_and_a_network_contradict(cli: Cli, engine: Engine, model: ModelFactory) -> None:
