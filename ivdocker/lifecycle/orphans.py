@@ -9,13 +9,16 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from ivdocker import processes
+from ivdocker import clock, processes
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.parse import Listed
 from ivdocker.lifecycle import ownership
 from ivdocker.process import Call
 
 log = logging.getLogger("ivdocker")
+
+_AGAIN_S = 60.0
+"""Seconds after which a process that makes one container after another looks for orphans again."""
 
 _REMOVE_S = 10.0
 """Seconds that the removal of an orphan may take; a run waits for it."""
@@ -58,10 +61,12 @@ def _judged(engine: Engine, found: list[Listed]) -> list[tuple[Listed, Fate]]:
 
 class Sweeps:
     """Removes the orphans before a container is made. Whether there are any is one docker call, which may begin
-    before anything waits for it."""
+    before anything waits for it, and which is not made for each container of a process: orphans come of other
+    processes, and those end seldom without removing what they made."""
 
     def __init__(self) -> None:
         self._begun: dict[tuple[int, str], Call] = {}
+        self._swept: dict[tuple[int, str], clock.Stopwatch] = {}
 
     @contextlib.contextmanager
     def ahead(self, engine: Engine) -> Iterator[None]:
@@ -77,11 +82,12 @@ class Sweeps:
                 begun.kill()
 
     def sweep(self, engine: Engine, cancel: threading.Event) -> None:
-        """Remove the orphans, as far as the engine names them and lets them go.
-
-        Raises EngineError when it does not answer, process.Cancelled.
-        """
-        begun = self._begun.pop(_key(engine), None)
+        """Remove the orphans, as far as the engine names them and lets them go, unless this process did so within the
+        last minute. Raises EngineError when the engine does not answer, process.Cancelled."""
+        key = _key(engine)
+        if key in self._swept and self._swept[key].seconds < _AGAIN_S:
+            return
+        begun = self._begun.pop(key, None)
         try:
             found = _judged(engine, engine.ps(ownership.SESSION, begun, cancel))
         except EngineError as error:
@@ -92,6 +98,7 @@ class Sweeps:
         for container, its_fate in found:
             if its_fate == "orphan" and not cancel.is_set():
                 _remove(engine, container)
+        self._swept[key] = clock.Stopwatch()
 
 
 def _key(engine: Engine) -> tuple[int, str]:

@@ -11,6 +11,8 @@ import pytest
 
 import ivdocker
 from ivdocker import Failure, RunOptions
+from ivdocker.lifecycle import orphans
+from ivdocker.runners import local_docker
 from tests.conftest import Engine, ModelFactory, wait_until
 from tests.contract.conftest import in_threads
 
@@ -18,6 +20,12 @@ pytestmark = pytest.mark.parametrize("engine", ["fake"], indirect=True)
 
 _BOUND_S = 40
 """Seconds, on a busy machine too; what is not bounded hangs for ever."""
+
+
+@pytest.fixture(autouse=True)
+def sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process that has made no container yet."""
+    monkeypatch.setattr(local_docker, "sweeps", orphans.Sweeps())
 
 
 def validate(engine: Engine, model: Path) -> Failure | None:
@@ -116,6 +124,18 @@ def test_orphans_that_cannot_be_known_are_no_reason_to_fail(
 ) -> None:
     engine.faults({"verb": "ps", **fault})
     assert validate(engine, model()) is None
+
+
+@pytest.mark.parametrize(("pause", "calls"), [(60, 1), (0, 2)])
+def test_a_process_looks_for_orphans_first_and_then_now_and_again(
+    pause: float, calls: int, engine: Engine, model: ModelFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "_AGAIN_S", pause)
+    path = model()
+    assert (validate(engine, path), validate(engine, path)) == (None, None)
+    assert len(engine.calls("ps")) == calls
+    verbs = [call.verb for call in engine.journal()]
+    assert verbs.index("ps") < verbs.index("run")
 
 
 @pytest.mark.parametrize("fault", [HANG, ENDLESS], ids=lambda fault: "".join(fault))

@@ -56,7 +56,9 @@ def owner_labels(**changed: str) -> list[str]:
 def run_forged(engine: Engine, model: ModelFactory, *labels: str) -> None:
     mount = f"--mount=type=bind,source={model()},target=/models/half_plus_two,readonly"
     env = ("--env=MODEL_NAME=half_plus_two", "--env=MODEL_BASE_PATH=/models")
-    words = ("run", "--detach", "--pull=never", "--name=forged", *labels, "--init", *env, mount)
+    # The fake's servers have no network of their own: two would want the same ports.
+    ports = ("--publish=127.0.0.1::8500", "--publish=127.0.0.1::8501")
+    words = ("run", "--detach", "--pull=never", "--name=forged", *labels, "--init", *env, mount, *ports)
     engine.docker(*words, engine.image)
 
 
