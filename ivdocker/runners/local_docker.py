@@ -311,7 +311,7 @@ class LocalDockerRunner(BaseModelServerRunner):
         if found is None:
             return None
         main = next(protocol for protocol, port in ports.items() if port == self._binary.container_port)
-        return Endpoint(found[main], found, self.check)
+        return Endpoint(found[main], found, self.check, self.GetLogs)
 
     def _signatures(self) -> tuple[Signature, ...]:
         """The binary's own; TFX's own object has none and is known by its image."""

@@ -93,18 +93,23 @@ class Endpoint(str):
     """``"127.0.0.1:49153"``, the address of the server's main port, that also knows the other ones.
 
     ``addresses`` is keyed by protocol. ``check()`` raises JobAborted, ValidationFailed or EnvironmentFailed when the
-    server behind it is gone or hopeless.
+    server behind it is gone or hopeless. ``log()`` is what it has written so far, None where nobody reads it.
     """
 
     addresses: dict[str, str]
     check: Callable[[], None]
+    log: Callable[[], str | None]
 
     def __new__(
-        cls, address: str, addresses: Mapping[str, str] | None = None, check: Callable[[], None] | None = None
+        cls,
+        address: str,
+        addresses: Mapping[str, str] | None = None,
+        check: Callable[[], None] = lambda: None,
+        log: Callable[[], str | None] = lambda: None,
     ) -> Endpoint:
         endpoint = super().__new__(cls, address)
         endpoint.addresses = dict(addresses or {})
-        endpoint.check = check or (lambda: None)
+        endpoint.check, endpoint.log = check, log
         return endpoint
 
     @property

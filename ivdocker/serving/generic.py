@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ivdocker import clock
 from ivdocker.serving.base import DockerRunParams, ServingBinary, bind
 from ivdocker.serving.client import BaseModelServerClient, ModelState, Readiness, Routes, error_text
+
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(: |:?\s*$)")
 
 
 class Http(ServingBinary):
@@ -59,3 +62,17 @@ class HttpClient(BaseModelServerClient):
     def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
         del model_name, version
         return self._routes.predict
+
+
+def exception_in(lines: Sequence[str]) -> str:
+    """The exception that a Python traceback in these lines ends with, in one line; "an exception" where none is.
+
+    Where its message begins with a line break, the message's first line that is not empty is the next one.
+    """
+    start = next((at for at, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")), 0)
+    told = [line for line in lines[start + 1 :] if line.strip()]
+    at = next((at for at, line in enumerate(told) if _EXCEPTION.match(line)), None)
+    if at is None:
+        return "an exception"
+    words = told[at : at + 2] if told[at].rstrip().endswith(":") else told[at : at + 1]
+    return " ".join(" ".join(words).split())

@@ -43,7 +43,7 @@ SERVERS = (
     Server("openai", "openai:OpenAI", r"vllm|text-generation-inference|llama[._-]?cpp|llama-server|sglang"),
     Server("openvino", "openvino:OpenVINO", r"openvino|ovms"),
     Server("sagemaker", "sagemaker:SageMaker", r"sagemaker"),
-    Server("vertex", "vertex:Vertex"),
+    Server("vertex", "vertex:Vertex", r"vertex-ai/prediction/"),
     Server("http", "generic:Http"),
 )
 

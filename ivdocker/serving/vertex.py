@@ -2,17 +2,21 @@
 
 Facts from the Vertex AI documentation, "Custom container requirements for inference"; port and routes are those that
 Google's own local runner sets (googleapis/python-aiplatform ``google/cloud/aiplatform/prediction/local_endpoint.py``),
-and so is the model's folder as AIP_STORAGE_URI.
+and so is the model's folder as AIP_STORAGE_URI. Google's own server, ``google.cloud.aiplatform.prediction``, copies a
+folder into its working directory, which must be writable; the rest as seen with google-cloud-aiplatform 2.7.0.
 """
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 
+from ivdocker import clock
 from ivdocker.serving.base import DockerRunParams, ServingBinary, Signs, bind
-from ivdocker.serving.client import Routes
-from ivdocker.serving.generic import HttpClient
+from ivdocker.serving.client import ModelState, Readiness, Routes
+from ivdocker.serving.generic import HttpClient, exception_in
 
+_DIED = re.compile(r"Child process \[\d+\] died")
 _ROUTES = Routes(8080, "/health", "/predict")
 
 
@@ -21,7 +25,10 @@ class Vertex(ServingBinary):
 
     kind = "vertex"
     ports = MappingProxyType({"http": _ROUTES.port})
-    signs = Signs(variables=("AIP_HTTP_PORT", "AIP_HEALTH_ROUTE", "AIP_PREDICT_ROUTE"))
+    signs = Signs(
+        program=r"google\.cloud\.aiplatform\.prediction",
+        variables=("AIP_HTTP_PORT", "AIP_HEALTH_ROUTE", "AIP_PREDICT_ROUTE"),
+    )
 
     def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
         place = f"/models/{self.model_name}" if needs_mount else model_path
@@ -34,5 +41,22 @@ class Vertex(ServingBinary):
         mounts = [bind(model_path, place)] if needs_mount else []
         return {"image": self.image, "environment": environment, "mounts": mounts}
 
-    def MakeClient(self, endpoint: str) -> HttpClient:
-        return HttpClient(endpoint, self.model_name, _ROUTES)
+    def MakeClient(self, endpoint: str) -> VertexClient:
+        return VertexClient(endpoint, self.model_name, _ROUTES)
+
+
+class VertexClient(HttpClient):
+    """Google's own server has two processes or more, each with the model; one that cannot load it is started again for
+    ever, and only the log tells."""
+
+    def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
+        seen = super().probe_model(name, deadline)
+        log = "" if seen.state is ModelState.AVAILABLE else self.endpoint.log() or ""
+        died = _DIED.search(log)
+        if not died:
+            return seen
+        raised = exception_in(log[: died.start()].splitlines())
+        text = (
+            f"the server's processes die while they load it, and are started again for ever; the first raised {raised}"
+        )
+        return Readiness(ModelState.UNAVAILABLE, text)

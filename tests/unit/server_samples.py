@@ -177,6 +177,21 @@ OPENVINO: list[Sample] = [
     ),
 ]
 
+SAGEMAKER: list[Sample] = [
+    ("java not found, please make sure JAVA_HOME is set properly.", "container-exited", "no Java"),
+    (
+        "2026-01-01 00:00:00,000 sagemaker-inference ERROR - failed to install required packages, exiting",
+        "model-load-failed",
+        "code/requirements.txt",
+    ),
+    (
+        "2026-01-01T00:00:00,000 [INFO ] W-9000-model-stdout com.amazonaws.ml.mms.wlm.WorkerLifeCycle - "
+        "Backend worker process died.",
+        "model-load-failed",
+        "for ever",
+    ),
+]
+
 SAMPLES: dict[str, list[Sample]] = {
     "mlserver": MLSERVER,
     "mlflow": MLFLOW,
@@ -185,4 +200,5 @@ SAMPLES: dict[str, list[Sample]] = {
     "bentoml": BENTOML,
     "openai": OPENAI,
     "openvino": OPENVINO,
+    "sagemaker": SAGEMAKER,
 }

@@ -52,6 +52,7 @@ def folder(root: Path, *files: str, **contents: Any) -> ModelPath:
         ("ghcr.io/ggml-org/llama.cpp:server", "openai"),
         ("lmsysorg/sglang:v0.5", "openai"),
         ("openvino/model_server:2025.3", "openvino"),
+        ("us-docker.pkg.dev/vertex-ai/prediction/sklearn-cpu.1-5:latest", "vertex"),
         ("team/kserve-vllm", None),
         ("team/http:1", None),
         ("vllm.example/team/server", None),
@@ -82,6 +83,7 @@ def test_an_images_name_tells_its_server(name: str, kind: str | None) -> None:
         (with_("/ovms/bin/ovms"), "openvino", "/ovms/bin/ovms"),
         (with_(labels={"com.amazonaws.sagemaker.capabilities.multi-models": "true"}), "sagemaker", "multi-models"),
         (with_(env={"AIP_HTTP_PORT": "8080"}), "vertex", "AIP_HTTP_PORT"),
+        (with_("python -m google.cloud.aiplatform.prediction.model_server"), "vertex", "aiplatform.prediction"),
     ],
 )
 def test_what_is_in_an_image_tells_its_server_and_that_is_said(found: Image, kind: str, reason: str) -> None:
