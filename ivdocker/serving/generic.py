@@ -64,11 +64,12 @@ class HttpClient(BaseModelServerClient):
         return self._routes.predict
 
 
-def exception_in(lines: Sequence[str]) -> str:
-    """The exception that a Python traceback in these lines ends with, in one line; "an exception" where none is.
+def exception_in(log: str) -> str:
+    """The exception that a Python traceback in this log ends with, in one line; "an exception" where none is.
 
     Where its message begins with a line break, the message's first line that is not empty is the next one.
     """
+    lines = log.splitlines()
     start = next((at for at, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")), 0)
     told = [line for line in lines[start + 1 :] if line.strip()]
     at = next((at for at, line in enumerate(told) if _EXCEPTION.match(line)), None)

@@ -83,5 +83,6 @@ def _told_by_workers(log: str) -> Readiness:
     if _BEGINS in log and loaded < workers:
         return Readiness(ModelState.NOT_READY, f"{loaded} of {workers} workers have loaded it")
     if swallowed is not None:
-        return Readiness(ModelState.UNAVAILABLE, f"loading it raised {exception_in(lines[swallowed - 2 :])}")
+        traceback = "\n".join(lines[swallowed - 2 :])
+        return Readiness(ModelState.UNAVAILABLE, f"loading it raised {exception_in(traceback)}")
     return Readiness(ModelState.AVAILABLE)

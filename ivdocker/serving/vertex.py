@@ -16,7 +16,9 @@ from ivdocker.serving.base import DockerRunParams, ServingBinary, Signs, bind
 from ivdocker.serving.client import ModelState, Readiness, Routes
 from ivdocker.serving.generic import HttpClient, exception_in
 
+_RAISED = re.compile(r"^Process SpawnProcess-\d+:\s*$", re.MULTILINE)
 _DIED = re.compile(r"Child process \[\d+\] died")
+_SLOW = "VERTEX_CPR_WEB_CONCURRENCY=1 has it run one, for which nobody waits impatiently"
 _ROUTES = Routes(8080, "/health", "/predict")
 
 
@@ -46,17 +48,17 @@ class Vertex(ServingBinary):
 
 
 class VertexClient(HttpClient):
-    """Google's own server has two processes or more, each with the model; one that cannot load it is started again for
-    ever, and only the log tells."""
+    """Google's own server runs a process for each CPU, each with the model. One that raises while it loads the model is
+    started again for ever; so is one that needs more than five seconds before it answers its parent, which on a busy
+    machine happens to a good model too. Only the log tells them apart."""
 
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
         seen = super().probe_model(name, deadline)
         log = "" if seen.state is ModelState.AVAILABLE else self.endpoint.log() or ""
-        died = _DIED.search(log)
+        died, raised = len(_DIED.findall(log)), _RAISED.search(log)
         if not died:
             return seen
-        raised = exception_in(log[: died.start()].splitlines())
-        text = (
-            f"the server's processes die while they load it, and are started again for ever; the first raised {raised}"
-        )
-        return Readiness(ModelState.UNAVAILABLE, text)
+        if raised:
+            text = f"the processes that load it die and are started again for ever: {exception_in(log[raised.end() :])}"
+            return Readiness(ModelState.UNAVAILABLE, text)
+        return seen._replace(detail=f"{seen.detail}; {died} of its processes died without a word: {_SLOW}")
