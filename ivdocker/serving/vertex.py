@@ -55,10 +55,10 @@ class VertexClient(HttpClient):
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
         seen = super().probe_model(name, deadline)
         log = "" if seen.state is ModelState.AVAILABLE else self.endpoint.log() or ""
-        died, raised = len(_DIED.findall(log)), _RAISED.search(log)
-        if not died:
-            return seen
-        if raised:
+        raised = _RAISED.search(log)
+        # Once it is dead its traceback is whole.
+        if raised and _DIED.search(log, raised.end()):
             text = f"the processes that load it die and are started again for ever: {exception_in(log[raised.end() :])}"
             return Readiness(ModelState.UNAVAILABLE, text)
-        return seen._replace(detail=f"{seen.detail}; {died} of its processes died without a word: {_SLOW}")
+        died = len(_DIED.findall(log))
+        return seen._replace(detail=f"{seen.detail}; {died} of its processes died: {_SLOW}") if died else seen

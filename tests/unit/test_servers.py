@@ -569,8 +569,9 @@ def test_vertexs_server_whose_processes_are_ended_for_being_slow_may_yet_be_read
     log = "INFO:     Uvicorn running on http://0.0.0.0:8080\nINFO:     Child process [42] died\n"
     found = vertex(log, 503)
     assert found.state is NOT_READY
-    assert "1 of its processes died without a word: VERTEX_CPR_WEB_CONCURRENCY=1" in found.detail
+    assert "1 of its processes died: VERTEX_CPR_WEB_CONCURRENCY=1" in found.detail
     assert vertex(log).state is AVAILABLE
+    assert vertex(f"{log}Process SpawnProcess-3:\nTraceback (most recent call last):\n", 503).state is NOT_READY
 
 
 def test_vertexs_server_that_is_well_is_ready() -> None:
