@@ -1,4 +1,4 @@
-"""What the stand-in answers: the model half_plus_two behind TensorFlow Serving's REST API, without any connection."""
+"""The stand-in's only model, half_plus_two, in the JSON of TensorFlow Serving's REST API; knows no paths."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 import threading
 import time
 
+from console import wait_for_ever
+
 TYPE_CHECKING = False  # importing typing for it would slow each start
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
 
 ERROR_CODES = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404}
 JSON, HTML = "application/json", "text/html"
@@ -103,78 +105,36 @@ def read_input(request: Any) -> tuple[str, list[float]]:
     return ("predictions" if row else "outputs"), values
 
 
-def wait_for_ever() -> NoReturn:
-    while True:
-        time.sleep(3600)
-
-
-class Model:
-    """half_plus_two with the faults that its version folder asks for; knows answers, not connections."""
+class Servable:
+    """One version of a model, with the faults that its version folder asks for."""
 
     def __init__(self, name: str, version: int, faults: dict[str, Any]) -> None:
         self.name, self.version, self.faults = name, version, faults
+        self.is_decided = False
+        """It was loaded, or has failed to."""
+        self.failure = ""
         self.predictions = 0
         self.lock = threading.Lock()
 
-    def answer(self, method: str, path: str, body: bytes) -> tuple[int, str, str]:
-        """HTTP status, content type, body."""
-        if not path.lower().startswith("/v1/"):
-            return 404, HTML, "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
-        try:
-            return self.route(method, path, body)
-        except ApiError as error:
-            return error.status, JSON, error_body(str(error))
+    @property
+    def state(self) -> str:
+        if not self.is_decided:
+            return "LOADING"
+        return "END" if self.failure else str(self.faults.get("state", "AVAILABLE"))
 
-    def route(self, method: str, path: str, body: bytes) -> tuple[int, str, str]:
-        resource, _, verb = path.partition(":")
-        parts = resource.split("/")[2:]
-        keywords = [part.lower() for part in parts]
-        name = parts[1] if len(parts) > 1 else ""
-        metadata = not verb and len(parts) > 2 and keywords[-1] == "metadata"
-        rest = parts[2 : len(parts) - metadata]
-        version = None
-        if len(rest) == 2 and rest[0].lower() == "versions" and rest[1].isdigit():
-            version = int(rest[1])
-        known = keywords[0] == "models" and name and "?" not in path and (not rest or version is not None)
-        if not known or method != ("POST" if verb else "GET"):
-            raise invalid(f"Malformed request: {method} {path}")
-        if verb.lower() == "predict":
-            return self.predict(name, version, body)
-        if verb.lower() in ("classify", "regress"):
-            raise invalid(f"Expected signature method_name to be tensorflow/serving/{verb.lower()}")
-        if verb:
-            raise invalid(f"Malformed request: {method} {path}")
-        return self.metadata(name, version) if metadata else self.status(name, version)
-
-    def is_end(self) -> bool:
-        return self.faults.get("state") == "END"
-
-    def status(self, name: str, version: int | None) -> tuple[int, str, str]:
-        if self.faults.get("status_html"):
-            return 200, HTML, "<html><body>It works!</body></html>"
-        if name != self.name:
-            raise ApiError("NOT_FOUND", f"Could not find any versions of model {name}")
-        if version not in (None, self.version):
-            raise ApiError("NOT_FOUND", f"Could not find version {version} of model {name}")
-        state = self.faults.get("state", "AVAILABLE")
-        error = self.faults.get("error", "") if self.is_end() else ""
+    def status(self) -> str:
+        """Its part of the model's status."""
+        error = (self.failure or self.faults.get("error", "")) if self.state == "END" else ""
         code = "UNKNOWN" if error else "OK"
         quoted = dumps(error) if error else '""'
-        return 200, JSON, (
-            '{\n "model_version_status": [\n  {\n'
-            f'   "version": "{self.version}",\n   "state": "{state}",\n'
+        return (
+            "  {\n"
+            f'   "version": "{self.version}",\n   "state": "{self.state}",\n'
             f'   "status": {{\n    "error_code": "{code}",\n    "error_message": {quoted}\n   }}\n'
-            "  }\n ]\n}\n"
-        )  # fmt: skip
+            "  }\n"
+        )
 
-    def find(self, name: str, version: int | None) -> None:
-        if name != self.name or version not in (None, self.version) or self.is_end():
-            wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
-            raise ApiError("NOT_FOUND", f"Servable not found for request: {wanted}")
-
-    def metadata(self, name: str, version: int | None) -> tuple[int, str, str]:
-        self.find(name, version)
-
+    def metadata(self) -> str:
         def tensor(tensor_name: str, dtype: str = "DT_FLOAT") -> dict[str, object]:
             shape = {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
             return {"dtype": dtype, "tensor_shape": shape, "name": f"{tensor_name}:0"}
@@ -183,11 +143,12 @@ class Model:
         told = self.faults.get("inputs", {"x": "DT_FLOAT"})
         inputs = {input_name: tensor(input_name, dtype) for input_name, dtype in told.items()}
         default = {"inputs": inputs, "outputs": {"y": tensor("y")}, "method_name": method}
-        spec = {"name": name, "signature_name": "", "version": str(self.version)}
+        spec = {"name": self.name, "signature_name": "", "version": str(self.version)}
         signatures = {"signature_def": {"signature_def": {"serving_default": default}}}
-        return 200, JSON, dumps({"model_spec": spec, "metadata": signatures}) + "\n"
+        return dumps({"model_spec": spec, "metadata": signatures}) + "\n"
 
-    def predict(self, name: str, version: int | None, body: bytes) -> tuple[int, str, str]:
+    def predict(self, body: bytes) -> tuple[int, str, str]:
+        """HTTP status, content type, body."""
         with self.lock:
             self.predictions += 1
             number = self.predictions
@@ -204,7 +165,6 @@ class Model:
         if faults.get("html"):
             return 200, HTML, "<html><body>It works!</body></html>"
         request = parse_json(body)
-        self.find(name, version)
         key, values = read_input(request)
         offset = 2 + faults.get("add", 0) + (number % 2 == 0 if faults.get("flaky") else 0)
         answers = [float("nan") if faults.get("nan") else 0.5 * value + offset for value in values]
