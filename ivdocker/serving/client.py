@@ -40,11 +40,13 @@ class ModelState(enum.Enum):
 
 
 class Readiness(NamedTuple):
-    """What one look showed. ``detail`` completes the sentence "the model is not ready: ..."."""
+    """What one look showed. ``detail`` completes the sentence "the model is not ready: ...". ``model``: which of
+    several it is about, where that is known."""
 
     state: ModelState
     detail: str = ""
     code: FailureCode = "model-load-failed"
+    model: str | None = None
 
 
 class Tensor(NamedTuple):
@@ -148,7 +150,7 @@ class BaseModelServerClient(abc.ABC):
         for name in self.models:
             seen = self.probe_model(name, deadline)
             if seen.state is not ModelState.AVAILABLE:
-                return seen if len(self.models) == 1 else seen._replace(detail=f"{name!r}: {seen.detail}")
+                return seen._replace(model=name)
         return Readiness(ModelState.AVAILABLE)
 
     @abc.abstractmethod
@@ -214,7 +216,8 @@ class BaseModelServerClient(abc.ABC):
                 return
             if now.state is ModelState.UNAVAILABLE:
                 self.endpoint.check()
-                raise error_for(Failure(now.code, f"model {self.model_name!r} is not available: {now.detail}"))
+                name = now.model or self.model_name
+                raise error_for(Failure(now.code, f"model {name!r} is not available: {now.detail}"))
             # A look that the deadline cut short tells less than the one before it.
             seen = now if seen is None or limit.remaining else seen
             clock.sleep(min(polling_interval_sec, POLLING_INTERVAL_S, limit.remaining))
@@ -328,9 +331,13 @@ class BaseModelServerClient(abc.ABC):
 
     def _load_timeout(self, seconds: float, seen: Readiness | None) -> Failure:
         detail = seen.detail if seen else "there was no time to look"
+        who = f"model {self.model_name!r} was not ready"
+        if len(self.models) > 1:
+            who = f"models {', '.join(self.models)} were not all ready"
+            detail = f"{seen.model!r}: {detail}" if seen and seen.model else detail
         return Failure(
             "load-timeout",
-            f"model {self.model_name!r} was not ready after {seconds:.1f} s: {detail}",
+            f"{who} after {seconds:.1f} s: {detail}",
             hint="read the server's last log lines; if it was still loading, give it more time with --timeout",
         )
 

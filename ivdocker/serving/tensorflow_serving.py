@@ -7,7 +7,9 @@ Facts from the server's sources (tensorflow/serving 2.8 to 2.20): its log lines 
 from __future__ import annotations
 
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
@@ -34,22 +36,24 @@ _CONFIG = "models.config"
 DEFAULT_SIGNATURE = "serving_default"
 
 _TYPES = ("DT_BOOL", "DT_STRING", "DT_FLOAT", "DT_DOUBLE", "DT_INT8", "DT_INT16", "DT_INT32", "DT_INT64",
-          "DT_UINT8", "DT_UINT16", "DT_UINT32", "DT_UINT64")  # fmt: skip
-"""What its REST API takes (``util/json_tensor.cc``): no half, complex, quantized or resource."""
+          "DT_UINT8", "DT_UINT32", "DT_UINT64")  # fmt: skip
+"""What its REST API takes (``AddValueToTensor`` in ``util/json_tensor.cc``): no uint16, half, complex, quantized."""
+
+_SERVABLE = r"\{name: (?P<name>\S+) version: (?P<version>\d+)\} (?:failed|due to error): (?:(?!\{name: ).)*?"
+"""How a line begins that tells why a version of a model does not load; there may be several in a line."""
+
+_CONFIG_FORM = (
+    f"model_config_list {{ config {{ name: 'm' base_path: '{_BASE_PATH}/m' model_platform: 'tensorflow' }} }}, "
+    "with one config for each model"
+)
 
 _SIGNATURES = (
     Signature(
-        r"No versions of servable (?P<name>\S+) found under base path",
-        "model-load-failed",
-        "TensorFlow Serving finds no version of model {name!r}: the folder holds no folder with a number for a name",
-        "put the SavedModel into a numbered folder (MODEL/1/saved_model.pb), or give the SavedModel's own folder",
-        fatal=True,
-    ),
-    Signature(
         r"Could not find base path (?P<path>\S+) for servable (?P<name>\S+)",
         "model-not-found",
-        "TensorFlow Serving does not find the model's base path {path}",
-        "check the model's path, and that MODEL_NAME and MODEL_BASE_PATH are not set to something else",
+        "TensorFlow Serving does not find the base path {path} of model {name!r}",
+        f"check the model's path, that MODEL_NAME and MODEL_BASE_PATH are not set to something else, and base_path in "
+        f"{_CONFIG}: the folder with that file is mounted where a base_path leads into it",
         fatal=True,
     ),
     Signature(
@@ -60,33 +64,34 @@ _SIGNATURES = (
         fatal=True,
     ),
     Signature(
-        r"Could not find SavedModel \.pb or \.pbtxt at supplied export directory path: (?P<path>.*?)\.?\s*$",
+        _SERVABLE + r"Could not find SavedModel \.pb or \.pbtxt at supplied export directory path: "
+        r"(?P<path>[^\s}]+?)\.?(?=[\s}]|$)",
         "model-load-failed",
-        "there is no saved_model.pb in the model's version folder (in the container: {path})",
+        "there is no saved_model.pb in version {version} of model {name!r} (in the container: {path})",
         "export the model anew with tf.saved_model.save, and give the folder that holds saved_model.pb",
     ),
     Signature(
-        r"Can't parse (?P<path>\S+) as binary proto",
+        _SERVABLE + r"Can't parse (?P<path>\S+) as binary proto",
         "model-load-failed",
-        "saved_model.pb is damaged: TensorFlow Serving cannot parse {path}",
+        "saved_model.pb of model {name!r} is damaged: TensorFlow Serving cannot parse {path}",
         "copy or export the model anew; compare its size with the original's",
     ),
     Signature(
-        r"Op type not registered '(?P<op>[^']+)'",
+        _SERVABLE + r"Op type not registered '(?P<op>[^']+)'",
         "model-load-failed",
-        "the model uses the operation {op!r}, which this server does not have",
+        "model {name!r} uses the operation {op!r}, which this server does not have",
         "use an image of the TensorFlow version that wrote the model, or one that has this custom operation",
     ),
     Signature(
-        r"Could not find meta graph def matching supplied tags: (?P<tags>\{[^}]*\})",
+        _SERVABLE + r"Could not find meta graph def matching supplied tags: (?P<tags>\{[^}]*\})",
         "model-load-failed",
-        "the SavedModel has no graph with the tags {tags}",
+        "the SavedModel of model {name!r} has no graph with the tags {tags}",
         "export the model for serving (tag 'serve')",
     ),
     Signature(
-        r"not an sstable \(bad magic number\)",
+        _SERVABLE + r"not an sstable \(bad magic number\)",
         "model-load-failed",
-        "the model's variables are damaged (not an sstable)",
+        "the variables of model {name!r} are damaged (not an sstable)",
         "copy or export the model anew",
     ),
     Signature(
@@ -97,11 +102,43 @@ _SIGNATURES = (
         fatal=True,
     ),
     Signature(
-        r"Loading servable: \{name: (?P<name>\S+) version: (?P<version>\d+)\} failed: (?P<reason>.*)",
+        r"(?:Loading|Reserving resources for) servable: \{name: (?P<name>\S+) version: (?P<version>\d+)\} failed: "
+        r"(?P<reason>.*)",
         "model-load-failed",
         "TensorFlow Serving cannot load version {version} of model {name!r}: {reason}",
         "--evidence DIR keeps the server's whole log",
         fatal=True,
+    ),
+    Signature(
+        r"Version (?P<version>\d+) of servable (?P<name>\S+), which was requested to be served as a 'specific' version",
+        "model-load-failed",
+        f"TensorFlow Serving does not find version {{version}} of model {{name!r}}, which {_CONFIG} asks for",
+        f"put a folder with that number under the model's base_path, or correct model_version_policy in {_CONFIG}",
+    ),
+    Signature(
+        r"No versions of servable (?P<name>\S+) found under base path",
+        "model-load-failed",
+        "TensorFlow Serving finds no version of model {name!r}: the folder holds no folder with a number for a name",
+        "put the SavedModel into a numbered folder (MODEL/1/saved_model.pb), or give the SavedModel's own folder",
+        fatal=True,
+    ),
+    Signature(
+        r"Error parsing text-format tensorflow\.serving\.ModelServerConfig: (?P<where>\d+:\d+): (?P<reason>.*)",
+        "model-load-failed",
+        f"TensorFlow Serving cannot read {_CONFIG}:{{where}}: {{reason}}",
+        f"correct it: {_CONFIG_FORM}",
+    ),
+    Signature(
+        r"Error: [\w ]+: (?P<reason>Request to assign label to version .*)",
+        "model-load-failed",
+        f"TensorFlow Serving refuses version_labels in {_CONFIG}: {{reason}}",
+        "leave them out: at its start the server takes none without its --allow_version_labels_for_unavailable_models",
+    ),
+    Signature(
+        r"Error: [\w ]+: (?P<reason>(?:Expected model|Illegal (?:to|setting)|Model \S+ requests unsupported) .*)",
+        "model-load-failed",
+        f"TensorFlow Serving refuses {_CONFIG}: {{reason}}",
+        f"correct it: {_CONFIG_FORM}",
     ),
     Signature(
         r"Failed to start server\. Error: (?P<reason>.*)",
@@ -134,20 +171,20 @@ class TensorFlowServing(ServingBinary):
 
     @classmethod
     def model_names(cls, model: ModelPath) -> list[str]:
-        """The folder's; with a model config file the names in it."""
-        return [name for name, _ in _configured(model)] or [model.default_name]
+        """The folder's; with a model config file the names in it, sorted."""
+        return sorted({name for name, _ in _configured(model)}) or [model.default_name]
 
     def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
         # One attempt: with the default of 5 retries a bad model keeps the ports shut for five minutes.
         command = ["--max_num_load_retries=0"]
         mounts: list[MountParams] = []
-        configured = _configured(ModelPath(model_path)) if needs_mount else []
-        if configured:
-            home = _config_home(configured)
+        model = ModelPath(model_path)
+        if needs_mount and model.has(_CONFIG):
+            home = self._home(model)
             command.append(f"--model_config_file={home}/{_CONFIG}")
             mounts.append(bind(model_path, home))
         elif needs_mount:
-            mounts.append(bind(model_path, self._target(ModelPath(model_path))))
+            mounts.append(bind(model_path, self._target(model)))
         else:
             # The last of two equal flags holds, so this overrides the entrypoint's.
             command.append(f"--model_base_path={_base_path(model_path)}")
@@ -156,6 +193,15 @@ class TensorFlowServing(ServingBinary):
 
     def MakeClient(self, endpoint: str) -> TensorFlowServingClient:
         return TensorFlowServingClient(endpoint, self.model_name, self.models)
+
+    def _home(self, model: ModelPath) -> str:
+        """Where the folder with a model config file goes. Raises UsageError when the model is not in that file."""
+        models, config = dict(_configured(model)), str(model.path / _CONFIG)
+        if not models:
+            raise UsageError(f"no model is named in {config!r}, or it cannot be read; it holds {_CONFIG_FORM}")
+        if self.model_name not in models:
+            raise UsageError(f"{config!r} names no model {self.model_name!r}; it names {', '.join(sorted(models))}")
+        return _config_home(model.path, list(models.values()))
 
     def _target(self, model: ModelPath) -> str:
         """A SavedModel becomes a version; a folder of versions becomes the base path, and so does one that is neither:
@@ -176,7 +222,8 @@ class TensorFlowServingClient(BaseModelServerClient):
         try:
             answer = self._http("GET", self._path(name), deadline)
         except http.HttpError as error:
-            return Readiness(ModelState.NOT_READY, f"the REST port does not answer yet ({error})")
+            detail = f"the REST port, which opens when all is loaded, does not answer yet ({error})"
+            return Readiness(ModelState.NOT_READY, detail)
         if answer.status == 404:
             detail = f"the server does not know it ({error_text(answer)})"
             return Readiness(ModelState.UNAVAILABLE, detail, "model-not-found")
@@ -191,7 +238,8 @@ class TensorFlowServingClient(BaseModelServerClient):
         return self._path()
 
     def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
-        return f"{self._path(model_name)}{f'/versions/{version}' if version else ''}:predict"
+        choice = f"/{'versions' if is_version(version) else 'labels'}/{version}" if version else ""
+        return f"{self._path(model_name)}{choice}:predict"
 
     def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
         """Of the signature ``serving_default``, where no other is asked for."""
@@ -245,10 +293,19 @@ def models_in(config: str) -> list[tuple[str, str]]:
     return [(each["name"], each.get("base_path", "")) for each in found.values() if each.get("name")]
 
 
-def _config_home(models: list[tuple[str, str]]) -> str:
-    """Where the folder must lie for the base paths in it to be right: the server wants them absolute."""
-    parents = {base_path.rstrip("/").rpartition("/")[0] for _, base_path in models}
-    return (parents.pop() if len(parents) == 1 else "") or _BASE_PATH
+def _config_home(folder: Path, base_paths: list[str]) -> str:
+    """Where the folder must lie for the base paths, which are absolute, to lead into it: most of them; where none can,
+    the parent of the first."""
+    absolute = [PurePosixPath(path).parts for path in base_paths if path.startswith("/") and ".." not in path]
+    homes = Counter(
+        str(PurePosixPath(*parts[:length]))
+        for parts in absolute
+        for length in range(2, len(parts))
+        if folder.joinpath(*parts[length:]).is_dir()
+    )
+    if homes:
+        return max(homes, key=lambda home: (homes[home], home == _BASE_PATH))
+    return next((str(PurePosixPath(*parts[:-1])) for parts in absolute if len(parts) > 2), _BASE_PATH)
 
 
 def _readiness(versions: list[tuple[str, dict[str, Any]]]) -> Readiness:

@@ -187,7 +187,23 @@ def test_every_model_of_a_tensorflow_server_must_be_ready() -> None:
         client = TensorFlowServingClient(server.endpoint, "a", ("a", "b"))
         waiting, ready = probe(client), probe(client)
     assert (waiting.state, ready.state) == (ModelState.NOT_READY, ModelState.AVAILABLE)
-    assert waiting.detail == "'b': its state is LOADING"
+    assert (waiting.model, waiting.detail) == ("b", "its state is LOADING")
+
+
+def test_of_several_models_the_one_that_cannot_load_is_named() -> None:
+    with model_server() as server:
+        server.on("GET /v1/models/a", statuses(version("AVAILABLE")))
+        server.on("GET /v1/models/b", statuses(version("END", "INTERNAL", "rotten")))
+        with pytest.raises(ValidationFailed, match=r"^model 'b' is not available: INTERNAL: rotten$"):
+            TensorFlowServingClient(server.endpoint, "a", ("a", "b")).WaitUntilModelLoaded(time.time() + 30)
+
+
+def test_of_several_models_the_one_that_is_late_is_named() -> None:
+    with model_server() as server:
+        server.on("GET /v1/models/a", statuses(version("AVAILABLE")))
+        server.on("GET /v1/models/b", statuses(version("LOADING")))
+        with pytest.raises(DeadlineExceeded, match=r"^models a, b were not all ready .* s: 'b': its state is LOADING$"):
+            TensorFlowServingClient(server.endpoint, "a", ("a", "b")).WaitUntilModelLoaded(time.time() + 0.1)
 
 
 def test_a_model_name_is_quoted_in_its_path() -> None:

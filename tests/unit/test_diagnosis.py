@@ -168,6 +168,38 @@ TENSORFLOW_SERVING_SAMPLES = [
         "something nobody has seen before",
     ),
     (
+        "2025-01-01 00:00:00.1: E tensorflow_serving/util/retrier.cc:37] Reserving resources for servable: {name: m "
+        "version: 3} failed: PERMISSION_DENIED: /models/m/3; Permission denied",
+        "model-load-failed",
+        "/models/m/3; Permission denied",
+    ),
+    (
+        "[libprotobuf ERROR external/com_google_protobuf/src/google/protobuf/text_format.cc:335] Error parsing "
+        'text-format tensorflow.serving.ModelServerConfig: 4:9: Message type "tensorflow.serving.ModelConfig" has no '
+        'field named "path".',
+        "model-load-failed",
+        'models.config:4:9: Message type "tensorflow.serving.ModelConfig" has no field named "path"',
+    ),
+    (
+        "2025-01-01 00:00:00.1: W tensorflow_serving/sources/storage_path/file_system_storage_path_source.cc:236] "
+        "Version 7 of servable m, which was requested to be served as a 'specific' version in the servable's version "
+        "policy, was not found in the file system",
+        "model-load-failed",
+        "version 7 of model 'm'",
+    ),
+    (
+        "Failed to start server. Error: FAILED_PRECONDITION: Request to assign label to version 1 of model m, which is "
+        "not currently available for inference",
+        "model-load-failed",
+        "label to version 1 of model m",
+    ),
+    (
+        "Failed to start server. Error: INVALID_ARGUMENT: Expected model m to have an absolute path or URI; got "
+        "base_path()=m",
+        "model-load-failed",
+        "refuses models.config: Expected model m",
+    ),
+    (
         "Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available: {m}",
         "container-exited",
         "1 servable(s) did not become available",
@@ -529,8 +561,23 @@ def test_braces_and_percent_signs_in_a_log_are_only_text() -> None:
 
 
 def test_the_rest_of_the_log_names_the_cause_more_closely_than_the_fatal_line() -> None:
-    line = "Loading servable: {name: m version: 1} failed: NOT_FOUND: Could not find SavedModel"
-    log = f"{line}\nCould not find SavedModel .pb or .pbtxt at supplied export directory path: /models/m/1\n"
+    line = "Loading servable: {name: m version: 1} failed: NOT_FOUND"
+    log = (
+        f"{line}\nFailed to start server. Error: UNKNOWN: 1 servable(s) did not become available: "
+        "{{name: m version: 1} due to error: NOT_FOUND: Could not find SavedModel .pb or .pbtxt at supplied export "
+        "directory path: /models/m/1. Check that the directory exists and that you have the right permissions "
+        "for accessing it.}, }\n"
+    )
     failure = explain.fatal_line(line, log, signatures("tensorflow-serving"))
     assert failure is not None
-    assert "no saved_model.pb" in failure.message
+    assert failure.message == "there is no saved_model.pb in version 1 of model 'm' (in the container: /models/m/1)"
+
+
+def test_of_two_models_that_cannot_load_each_has_its_own_cause() -> None:
+    failures = (
+        "{{name: a version: 1} due to error: RESOURCE_EXHAUSTED: no room}, "
+        "{{name: b version: 2} due to error: NOT_FOUND: Op type not registered 'X' in binary running on h.}, "
+    )
+    log = f"Failed to start server. Error: UNKNOWN: 2 servable(s) did not become available: {{{failures}}}"
+    failure = explain.ended_container(ended(255), log, signatures("tensorflow-serving"))
+    assert failure.message.startswith("model 'b' uses the operation 'X', which this server does not have")

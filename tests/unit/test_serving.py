@@ -66,6 +66,55 @@ def test_tensorflow_serving_serves_all_models_of_a_model_config_file(tmp_path: P
     assert [(mount["Source"], mount["Target"]) for mount in params["mounts"]] == [(str(tmp_path), home)]
 
 
+TWO_MODELS = (
+    "model_config_list {{ config {{ name: 'b' base_path: '{0}/b' }} config {{ name: 'a' base_path: '{0}/a' }} }}"
+)
+
+
+@pytest.mark.parametrize(
+    ("base_path", "home"),
+    [("/models/team", "/models"), ("/srv/x/team", "/srv/x"), ("/models/../team", "/models")],
+)
+def test_a_base_path_below_the_folder_of_a_model_config_file_leads_into_it(
+    tmp_path: Path, base_path: str, home: str
+) -> None:
+    make(tmp_path, "team/a/1/saved_model.pb", "team/b/1/saved_model.pb")
+    (tmp_path / "models.config").write_text(TWO_MODELS.format(base_path))
+    (mount,) = TensorFlowServing("tensorflow/serving", "a").MakeDockerRunParams(str(tmp_path), True)["mounts"]
+    assert mount["Target"] == home
+
+
+@pytest.mark.parametrize("config", ["", "# none yet", "model_config_list {}", "nothing of the kind"])
+def test_a_model_config_file_that_names_no_model_is_refused(tmp_path: Path, config: str) -> None:
+    (tmp_path / "models.config").write_text(config)
+    with pytest.raises(
+        UsageError, match=r"no model is named in .*models\.config'.*model_config_list \{ config \{ name"
+    ):
+        TensorFlowServing("tensorflow/serving", "m").MakeDockerRunParams(str(tmp_path), True)
+
+
+def test_a_model_config_file_goes_where_most_base_paths_lead_into_its_folder(tmp_path: Path) -> None:
+    make(tmp_path, "a/1/saved_model.pb", "b/1/saved_model.pb", "c/1/saved_model.pb")
+    paths = {"a": "/elsewhere/a", "b": "/srv/b", "c": "/srv/c"}
+    configs = "".join(f"config {{ name: '{name}' base_path: '{path}' }}" for name, path in paths.items())
+    (tmp_path / "models.config").write_text(f"model_config_list {{ {configs} }}")
+    (mount,) = TensorFlowServing("tensorflow/serving", "a").MakeDockerRunParams(str(tmp_path), True)["mounts"]
+    assert mount["Target"] == "/srv"
+
+
+def test_the_models_of_a_model_config_file_are_sorted_and_there_is_no_other(tmp_path: Path) -> None:
+    (tmp_path / "models.config").write_text(TWO_MODELS.format("/models"))
+    assert TensorFlowServing.model_names(ModelPath(str(tmp_path))) == ["a", "b"]
+    with pytest.raises(UsageError, match=r"models\.config' names no model 'c'; it names a, b$"):
+        TensorFlowServing("tensorflow/serving", "c").MakeDockerRunParams(str(tmp_path), True)
+
+
+def test_a_version_is_asked_by_its_number_or_its_label() -> None:
+    client = TensorFlowServing("tensorflow/serving", "m").MakeClient("127.0.0.1:1")
+    assert client.predict_path(version="3") == "/v1/models/m/versions/3:predict"
+    assert client.predict_path("n", "stable") == "/v1/models/n/labels/stable:predict"
+
+
 def test_tensorflow_serving_opens_a_uri_itself() -> None:
     binary = TensorFlowServing("tensorflow/serving", "m")
     for uri in ("gs://bucket/m/7", "gs://bucket/m/7/", "gs://bucket/m"):
