@@ -1,0 +1,1 @@
+Placeholder for the stand-in of TensorFlow Serving (tests/servers/tensorflow_serving); not a SavedModel.
