@@ -187,12 +187,14 @@ def _attempt(job: Job, binary: ServingBinary, runner: LocalDockerRunner, stages:
 
 @contextmanager
 def _measured(job: Job, report: RunReport, runner: LocalDockerRunner) -> Iterator[None]:
-    usage = runner.measure()
+    usage, log = runner.measure(), runner.GetLogs
     try:
         yield
+        if job.budgets.log_errors is not None:
+            log = runner.read_log
     finally:
         report.resources = usage.close(needed=job.budgets.memory_bytes is not None)
-        report.log_errors = log_errors.count(runner.GetLogs() or "")
+        report.log_errors = log_errors.count(log() or "")
         job.observer.measured(report)
 
 

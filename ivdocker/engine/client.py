@@ -234,6 +234,13 @@ class Engine:
         """Follow the container's log in a thread of its own until the container ends. Raises EngineError."""
         return LogFollower(self._spawn(argv.logs(name)), watch)
 
+    def logs(self, name: str, *, timeout_s: float) -> str:
+        """What the container has written by now: the beginning and the end of it. Raises EngineError."""
+        reader = LogFollower(self._spawn(argv.logs(name, follow=False)))
+        reader.ended.wait(timeout_s)
+        reader.close()
+        return reader.text()
+
     def command(self, words: Sequence[str]) -> list[str]:
         """Program, host flag and words."""
         host = [f"{self.dialect.host_flag}={self.host}"] if self.host else []

@@ -209,6 +209,14 @@ class LocalDockerRunner(BaseModelServerRunner):
         self._begin_watch()
         return self._watch.log if self._watch else ""
 
+    def read_log(self) -> str:
+        """The same, up to this moment: what is read along may be some milliseconds behind."""
+        assert self._name is not None, "container has not been started."
+        try:
+            return self._engine.logs(self._name, timeout_s=self._engine.timeout_s)
+        except EngineError as error:
+            raise EnvironmentFailed(failure=self._engine_failure(error)) from None
+
     def Stop(self) -> None:
         """SIGTERM, after ``options.grace_s`` seconds SIGKILL, then remove; goes on trying a little longer."""
         self._end(leave=False)

@@ -69,6 +69,16 @@ def test_wrong_answers_within_the_error_rate_are_borne(engine: Engine, model: Mo
     assert too_many.runs[0].failure.message == "the error rate was 0.5, at most 0.4 was allowed"
 
 
+def test_an_error_in_the_log_of_a_server_that_is_ready_at_once_counts(
+    engine: Engine, model: ModelFactory, requests: Path
+) -> None:
+    failing = model(log_errors=2)
+    report = validate(failing, images=[engine.image], requests=requests, budgets=Budgets(log_errors=1))
+    assert report.runs[0].failure is not None
+    assert report.runs[0].failure.message == "errors in the server's log: 2, at most 1 was allowed"
+    assert validate(failing, images=[engine.image], budgets=Budgets(log_errors=2)).blessed
+
+
 def test_budgets_on_the_command_line(cli: Cli, engine: Engine, model: ModelFactory, requests: Path) -> None:
     budgets = ["--max-p99-ms=60000", "--max-memory=1m", "--max-log-errors=0"]
     done = cli("validate", model(), f"--image={engine.image}", f"--requests={requests}", *budgets, "--json=-")
