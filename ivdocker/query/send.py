@@ -181,7 +181,7 @@ def _send(client: BaseModelServerClient, request: Request) -> Outcome:
             # An error that was asked for may have any body, or none.
             return Outcome(request, answer.text[:_ERROR_SHOWN], milliseconds)
         return Outcome(request, None, milliseconds, _failure(request, "request-failed", _no_json(answer, error)))
-    return Outcome(request, record, milliseconds, _judged(request, record, answer.status))
+    return Outcome(request, record, milliseconds, _judged(request, record, answer.status, client.passing))
 
 
 def _send_again(client: BaseModelServerClient, first: Outcome) -> Outcome:
@@ -190,7 +190,7 @@ def _send_again(client: BaseModelServerClient, first: Outcome) -> Outcome:
     if second.failure:
         failure = second.failure._replace(message=f"{second.failure.message} (sent a second time; the first was right)")
         return first._replace(answer=second.answer, failure=failure)
-    one, other, ignore = first.answer, second.answer, request.ignore
+    one, other, ignore = first.answer, second.answer, (*request.ignore, *client.passing)
     # Either way round: a further key is a difference too.
     difference = first_difference(one, other, 0, 0, ignore) or first_difference(other, one, 0, 0, ignore)
     if difference is None:
@@ -200,12 +200,13 @@ def _send_again(client: BaseModelServerClient, first: Outcome) -> Outcome:
     return first._replace(failure=failure)
 
 
-def _judged(request: Request, record: Any, status: int) -> Failure | None:
+def _judged(request: Request, record: Any, status: int, passing: tuple[str, ...] = ()) -> Failure | None:
     error = checks.error_in(request, record) if status < 300 else None
     if error:
         return _failure(request, "request-failed", f"HTTP {status} with an error in it: {error}")
     if request.expect is not None:
-        difference = first_difference(request.expect, record, request.rtol, request.atol, request.ignore)
+        ignore = (*request.ignore, *passing)
+        difference = first_difference(request.expect, record, request.rtol, request.atol, ignore)
         if difference:
             return _failure(request, "response-mismatch", f"wrong answer {difference}")
     wrong = checks.wrong_content(request, record)

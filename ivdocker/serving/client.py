@@ -136,6 +136,9 @@ class BaseModelServerClient(abc.ABC):
     state_protocol: ClassVar[str] = "http"
     """The port, as the binary names it, that tells whether the model is ready."""
 
+    passing: ClassVar[tuple[str, ...]] = ()
+    """JSON paths of what the server makes anew for each answer, whatever the model: it is never compared."""
+
     def __init__(self, endpoint: str, model_name: str, models: Sequence[str] = ()) -> None:
         self.endpoint = endpoint if isinstance(endpoint, Endpoint) else Endpoint(endpoint, {"http": str(endpoint)})
         self.model_name = model_name

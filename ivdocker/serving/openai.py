@@ -152,6 +152,7 @@ class OpenAIClient(BaseModelServerClient):
     """A body with ``messages`` goes to /v1/chat/completions, any other to /v1/completions; one without ``model`` gets
     the server's own."""
 
+    passing = ("$.id", "$.created")
     _served: str | None = None
 
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
@@ -187,9 +188,11 @@ class OpenAIClient(BaseModelServerClient):
         return [Tensor("prompt", "BYTES", ())] if self._served else []
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
-        """One token is enough to see that it generates; nothing is generated from an empty prompt."""
+        """One token is enough to see that it generates, the likeliest, that it may be compared; nothing is generated
+        from an empty prompt."""
         del inputs
-        return {"model": self._served or self.model_name, "prompt": values.get("prompt") or _PROMPT, "max_tokens": 1}
+        prompt = values.get("prompt") or _PROMPT
+        return {"model": self._served or self.model_name, "prompt": prompt, "max_tokens": 1, "temperature": 0}
 
     def body_of(self, message: Message) -> Any:
         if not isinstance(message.body, dict) or "model" in message.body:

@@ -11,6 +11,8 @@ import pytest
 from ivdocker.clock import Deadline
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
+from ivdocker.query.requests import Request
+from ivdocker.query.send import Pace, send_all
 from ivdocker.query.synthesize import synthesize
 from ivdocker.serving import registry
 from ivdocker.serving.base import DockerRunParams, ServingBinary
@@ -480,12 +482,27 @@ def test_an_openai_request_names_the_model_that_the_server_lists() -> None:
         client = client_of("openai", server)
         look(client)
         asked = made_up(client)
-        assert (asked["model"], asked["max_tokens"], bool(asked["prompt"])) == ("served", 1, True)
+        assert (asked["model"], asked["max_tokens"], asked["temperature"]) == ("served", 1, 0)
+        assert asked["prompt"]
         assert client.predict({"prompt": "x"}) == {"choices": []}
         assert client.predict({"messages": []}) == {"choices": [1]}
         client.predict({"model": "mine", "prompt": "x"})
         sent = [json.loads(body)["model"] for request, body in server.seen if request.startswith("POST")]
     assert sent == ["served", "served", "mine"]
+
+
+def test_an_openai_answers_own_id_and_time_are_not_compared() -> None:
+    recorded = Request({"prompt": "a"}, "f:1", expect={"id": "cmpl-0", "created": 0, "choices": [{"text": "b"}]})
+    with model_server() as server:
+        for number, text in enumerate("bbbbc"):
+            server.on("POST /v1/completions", {"id": f"cmpl-{number}", "created": number, "choices": [{"text": text}]})
+        client = client_of("openai", server)
+        first = send_all(client, [recorded], lambda _: None)
+        twice = send_all(client, [recorded], lambda _: None, Pace(deterministic=True))
+        changed = send_all(client, [recorded._replace(expect=None)], lambda _: None, Pace(deterministic=True))
+    assert (first.first_failure, twice.first_failure) == (None, None)
+    assert changed.first_failure
+    assert "answered differently at $.choices[0].text" in changed.first_failure.message
 
 
 # The contracts, and any other
