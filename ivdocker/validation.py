@@ -216,6 +216,8 @@ def _binary(image: str, model: ModelPath, what: _What) -> ServingBinary:
     name = what.model_name or names[0]
     binary = chosen(image, name, [*names, *([] if name in names else [name])] if len(names) > 1 else [name])
     binary.server_reason, binary.server_is_evident = choice.reason, choice.is_evident
+    if choice.image:
+        binary.take_image(choice.image)
     if what.options.routes:
         binary.take_routes(what.options.routes)
     return binary

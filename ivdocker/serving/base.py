@@ -128,6 +128,10 @@ class ServingBinary(abc.ABC):
         """The names by which the server will know what the folder holds; at least one. Raises UsageError."""
         return [model.default_name]
 
+    def take_image(self, image: Image) -> None:
+        """Learn what is in the image, where its name did not tell."""
+        del image
+
     def take_routes(self, routes: Routes) -> None:
         """Be asked there. Raises UsageError where the server has ports and paths of its own."""
         del routes

@@ -137,7 +137,7 @@ class BaseModelServerClient(abc.ABC):
     """The port, as the binary names it, that tells whether the model is ready."""
 
     passing: ClassVar[tuple[str, ...]] = ()
-    """JSON paths of what the server makes anew for each answer, whatever the model: it is never compared."""
+    """JSON paths of what the server says of each answer, or of itself, whatever the model: it is never compared."""
 
     def __init__(self, endpoint: str, model_name: str, models: Sequence[str] = ()) -> None:
         self.endpoint = endpoint if isinstance(endpoint, Endpoint) else Endpoint(endpoint, {"http": str(endpoint)})

@@ -4,7 +4,8 @@ Facts: vLLM's image takes the server's flags (docs.vllm.ai, "Using Docker", 0.4 
 ``text-generation-launcher`` those of its README, on 80 in the image (huggingface/text-generation-inference
 ``Dockerfile``); llama.cpp reads LLAMA_ARG_* (ggml-org/llama.cpp ``tools/server/README.md``); SGLang's image has no
 command of its own (sgl-project/sglang ``docs/get_started/install.md``). ``/health`` and ``/v1/models`` as in each
-server's sources. None of them was tried for real.
+server's sources. Tried for real: vLLM 0.32.0, a build for CPUs. It says that ``--model`` will go some day in favour of
+a first argument without a name, which images before ``vllm serve`` do not take.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ivdocker import clock, http
+from ivdocker.engine.parse import Image
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.serving.base import DockerRunParams, ServingBinary, Signature, Signs, bind
@@ -27,9 +29,9 @@ _PROMPT = "a"
 
 class Flavour(NamedTuple):
     """How one of these servers is run. ``{path}``, ``{name}`` and ``{file}`` stand for the model's folder, its name and
-    its GGUF file. ``image_name``: searched in the image's name."""
+    its GGUF file. ``name``: searched in the image's name, or else in its entrypoint."""
 
-    image_name: str
+    name: str
     port: int
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = MappingProxyType({})
@@ -37,7 +39,7 @@ class Flavour(NamedTuple):
 
 FLAVOURS = (
     Flavour(r"vllm", 8000, ("--model={path}", "--served-model-name={name}")),
-    Flavour(r"text-generation-inference|\btgi\b", 80, ("--model-id={path}", "--port=80")),
+    Flavour(r"text-generation-(inference|launcher)|\btgi\b", 80, ("--model-id={path}", "--port=80")),
     Flavour(
         r"llama[._-]?cpp|llama-server",
         8080,
@@ -94,6 +96,24 @@ _SIGNATURES = (
         "check what else the image starts on that port",
     ),
     Signature(
+        r"Value error, (?P<reason>Model architectures .*? are not supported[^.]*)",
+        "model-load-failed",
+        "vLLM does not know the model: {reason}",
+        "use an image of a vLLM that supports it; architectures stands in the model's config.json",
+    ),
+    Signature(
+        r"OSError: (?P<reason>It looks like the config file at .* is not a valid JSON file)",
+        "model-load-failed",
+        "vLLM cannot read the model's configuration: {reason}",
+        "compare the file with the original's",
+    ),
+    Signature(
+        r"ERROR [^\]]*\[(core|multiproc_executor)\.py:\d+\] (?P<reason>[\w.]+(Error|Exception): .*)",
+        "model-load-failed",
+        "vLLM's engine does not start: {reason}",
+        "the traceback in the server's log tells where; --evidence DIR keeps it whole",
+    ),
+    Signature(
         r"Engine core initialization failed",
         "model-load-failed",
         "vLLM's engine does not start",
@@ -109,7 +129,7 @@ _SIGNATURES = (
 
 
 class OpenAI(ServingBinary):
-    """One of those servers, told by the image's name; any other is run as it is, and asked on port 8000.
+    """One of those servers, told by the image's name or entrypoint; any other is run as it is, and asked on port 8000.
 
     The folder is mounted at ``/models/NAME``. A name of the Hugging Face Hub is no MODEL: nothing is downloaded.
     """
@@ -120,7 +140,14 @@ class OpenAI(ServingBinary):
 
     def __init__(self, image: str, model_name: str = "model", models: Sequence[str] = ()) -> None:
         super().__init__(image, model_name, models)
-        named = (each for each in FLAVOURS if re.search(each.image_name, image, re.IGNORECASE))
+        self._take_flavour(image)
+
+    def take_image(self, image: Image) -> None:
+        # A command of the image's own is replaced by flags only where an entrypoint takes them.
+        self._take_flavour(" ".join(image.entrypoint))
+
+    def _take_flavour(self, words: str) -> None:
+        named = (each for each in FLAVOURS if re.search(each.name, words, re.IGNORECASE))
         self._flavour = next(named, _OTHER)
         self.ports = {"http": self._flavour.port}
 
@@ -152,7 +179,7 @@ class OpenAIClient(BaseModelServerClient):
     """A body with ``messages`` goes to /v1/chat/completions, any other to /v1/completions; one without ``model`` gets
     the server's own."""
 
-    passing = ("$.id", "$.created")
+    passing = ("$.id", "$.created", "$.system_fingerprint")
     _served: str | None = None
 
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:

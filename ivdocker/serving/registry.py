@@ -51,11 +51,13 @@ KINDS = tuple(server.kind for server in SERVERS)
 
 
 class Choice(NamedTuple):
-    """A server, and why this one. ``is_evident``: the user or the image's name says so."""
+    """A server, and why this one. ``is_evident``: the user or the image's name says so. ``image``: its configuration,
+    where that was looked at."""
 
     server: Server
     reason: str
     is_evident: bool = False
+    image: Image | None = None
 
 
 def by_image(image: str) -> Server | None:
@@ -86,7 +88,7 @@ def choose(kind: str, image: str, model: ModelPath, look: Callable[[], Image | N
     if not fitting and not model.is_uri:
         fitting = _fitting(lambda binary: binary.told_by_folder(model))
     if len(fitting) == 1:
-        return fitting[0]
+        return fitting[0]._replace(image=found)
     if fitting:
         why = "more than one fits: " + " and ".join(f"{each.server.kind} ({each.reason})" for each in fitting)
     elif found:

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-OPTIONAL = ("kserve", "bentoml", "torchserve", "vertex", "sagemaker")
+OPTIONAL = ("kserve", "bentoml", "torchserve", "vertex", "sagemaker", "vllm")
 """Servers whose images take long to build; ``scripts/test --all-servers`` asks for them."""
 
 collect_ignore = [] if os.environ.get("IVDOCKER_ALL_SERVERS") else [f"test_{name}.py" for name in OPTIONAL]

@@ -162,6 +162,30 @@ OPENAI: list[Sample] = [
     ("main: exiting due to model loading error", "model-load-failed", "llama.cpp cannot load"),
     ("main: couldn't bind HTTP server socket, hostname: 0.0.0.0, port: 8080", "not-listening", "port is taken"),
     (
+        "  Value error, Model architectures ['NoSuchForCausalLM'] are not supported for now. Supported architectures: "
+        "dict_keys(['AfmoeForCausalLM', 'ApertusForCausalLM'])",
+        "model-load-failed",
+        "does not know the model: Model architectures ['NoSuchForCausalLM'] are not supported for now",
+    ),
+    (
+        "OSError: It looks like the config file at '/models/m/config.json' is not a valid JSON file.",
+        "model-load-failed",
+        "'/models/m/config.json' is not a valid JSON file",
+    ),
+    (
+        "(Worker pid=62) ERROR 11-22 22:46:02 [multiproc_executor.py:953] RuntimeError: start (0) + length (96) "
+        "exceeds dimension size (64).",
+        "model-load-failed",
+        "engine does not start: RuntimeError: start (0) + length (96) exceeds dimension size (64).",
+    ),
+    (
+        "(EngineCore pid=20) ERROR 11-22 22:30:57 [core.py:1510] RuntimeError: Worker failed with error "
+        "'InvalidCxxCompiler: No working C++ compiler found in torch._inductor.config.cpp.cxx: (None, 'g++')', please "
+        "check the stack trace above for the root cause",
+        "model-load-failed",
+        "No working C++ compiler found",
+    ),
+    (
         "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}",
         "model-load-failed",
         "engine does not start",

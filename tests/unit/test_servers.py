@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ivdocker.clock import Deadline
+from ivdocker.engine.parse import Image
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.query.requests import Request
@@ -429,6 +430,25 @@ def test_each_openai_server_gets_its_own_flags(tmp_path: Path, image: str, port:
     assert mounted(found) == {str(tmp_path / "m"): "/models/m"}
 
 
+@pytest.mark.parametrize(
+    ("entrypoint", "port", "words"),
+    [
+        ("vllm serve --enforce-eager", 8000, ["--model=/models/m", "--served-model-name=m"]),
+        ("/tgi-entrypoint.sh", 80, ["--model-id=/models/m", "--port=80"]),
+        ("text-generation-launcher", 80, ["--model-id=/models/m", "--port=80"]),
+        ("/start.sh", 8000, []),
+    ],
+)
+def test_an_openai_server_under_any_name_is_run_by_its_entrypoint(
+    tmp_path: Path, entrypoint: str, port: int, words: list[str]
+) -> None:
+    model = put(tmp_path / "m", {"config.json": {}})
+    server = made("openai", model, image="team/chat:1")
+    server.take_image(Image("id", "linux/amd64", tuple(entrypoint.split()), ("vllm", "serve"), {}, {}))
+    found = server.MakeDockerRunParams(model.location, True)
+    assert (server.ports["http"], found["command"]) == (port, words)
+
+
 LLAMA = "ghcr.io/ggml-org/llama.cpp:server"
 
 
@@ -492,7 +512,7 @@ def test_an_openai_request_names_the_model_that_the_server_lists() -> None:
 
 
 def test_an_openai_answers_own_id_and_time_are_not_compared() -> None:
-    recorded = Request({"prompt": "a"}, "f:1", expect={"id": "cmpl-0", "created": 0, "choices": [{"text": "b"}]})
+    recorded = Request({"prompt": "a"}, "f:1", expect={"id": "cmpl-x", "created": 0, "choices": [{"text": "b"}]})
     with model_server() as server:
         for number, text in enumerate("bbbbc"):
             server.on("POST /v1/completions", {"id": f"cmpl-{number}", "created": number, "choices": [{"text": text}]})
