@@ -216,8 +216,9 @@ def _binary(image: str, model: ModelPath, what: _What) -> ServingBinary:
     name = what.model_name or names[0]
     binary = chosen(image, name, [*names, *([] if name in names else [name])] if len(names) > 1 else [name])
     binary.server_reason, binary.server_is_evident = choice.reason, choice.is_evident
-    if choice.image:
-        binary.take_image(choice.image)
+    in_it = choice.image or (_local_image(image, what.options) if binary.needs_image else None)
+    if in_it:
+        binary.take_image(in_it)
     if what.options.routes:
         binary.take_routes(what.options.routes)
     return binary

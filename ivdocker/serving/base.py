@@ -82,6 +82,9 @@ class ServingBinary(abc.ABC):
     server_is_evident: bool = True
     """The user or the image's name says so."""
 
+    needs_image: bool = False
+    """Its name does not tell all that must be known of the image."""
+
     def __init__(self, image: str, model_name: str = "model", models: Sequence[str] = ()) -> None:
         self.image = image
         self.model_name = model_name
@@ -129,7 +132,7 @@ class ServingBinary(abc.ABC):
         return [model.default_name]
 
     def take_image(self, image: Image) -> None:
-        """Learn what is in the image, where its name did not tell."""
+        """Learn what is in the image, where its name did not tell; called where ``needs_image``, if it is here."""
         del image
 
     def take_routes(self, routes: Routes) -> None:

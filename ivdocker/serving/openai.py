@@ -149,6 +149,7 @@ class OpenAI(ServingBinary):
     def _take_flavour(self, words: str) -> None:
         named = (each for each in FLAVOURS if re.search(each.name, words, re.IGNORECASE))
         self._flavour = next(named, _OTHER)
+        self.needs_image = self._flavour is _OTHER
         self.ports = {"http": self._flavour.port}
 
     @classmethod

@@ -441,3 +441,16 @@ def test_doctor_finds_nothing_wrong(engine: Engine, cli: Cli) -> None:
     del engine
     done = cli("doctor")
     assert (done.returncode, "FAIL" in done.stdout) == (0, False)
+
+
+@pytest.mark.parametrize("engine", ["fake"], indirect=True)
+@pytest.mark.parametrize("server", ["auto", "openai"])
+def test_an_image_whose_name_does_not_tell_is_run_as_its_entrypoint_wants(
+    server: str, engine: Engine, cli: Cli, tmp_path: Path
+) -> None:
+    """Without its flags vLLM would serve a model of its own choice, and be blessed."""
+    image = {"Id": "sha256:1", "Os": "linux", "Architecture": "amd64", "Config": {"Entrypoint": ["vllm", "serve"]}}
+    engine.faults({"verb": "image", "stdout": json.dumps([image])})
+    done = cli("validate", tmp_path, "--image=team/llm:1", f"--server={server}", "--model-name=m", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "team/llm:1 --model=/models/m --served-model-name=m" in done.stdout
