@@ -146,6 +146,9 @@ def _stop(report: RunReport, runner: LocalDockerRunner, options: RunOptions, sta
         report.kept = runner.Leave() if report.failure and options.keep else None
         runner.Stop()
         report.kept_network = report.kept is not None and options.offline
+        if report.log_errors is None and runner.was_made:
+            # It was ready, and had answered, before its log was read.
+            report.log_errors = log_errors.count(runner.GetLogs() or "")
         if report.kept:
             stage.text = f"container {report.kept} left as it is"
         elif runner.was_made:
@@ -194,7 +197,8 @@ def _measured(job: Job, report: RunReport, runner: LocalDockerRunner) -> Iterato
             log = runner.read_log
     finally:
         report.resources = usage.close(needed=job.budgets.memory_bytes is not None)
-        report.log_errors = log_errors.count(log() or "")
+        text = log()
+        report.log_errors = log_errors.count(text) if text else None
         job.observer.measured(report)
 
 
@@ -288,7 +292,7 @@ def _with_evidence(error: InfraValidationError, stage: str, runner: LocalDockerR
     failure = error.failure or Failure("engine-error", str(error))
     log_may_tell = not failure.is_environment and failure.code != "budget-exceeded"
     if log_may_tell and not failure.log_tail:
-        failure = failure._replace(log_tail=log_tail(runner.GetLogs() or ""))
+        failure = failure._replace(log_tail=log_tail(runner.GetLogs() or runner.read_log()))
     return failure.at(stage, runner.command)
 
 

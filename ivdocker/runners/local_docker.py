@@ -50,6 +50,7 @@ _FATAL_LINE_GRACE_S = 0.5
 """Seconds that a server gets to end by itself after a fatal line: its exit code belongs to the evidence."""
 _AFTER_YOU_S = 0.02
 """Seconds by which the rest lets docker run start first: two forks at once take twice as long each."""
+_READ_LOG_S = 10.0
 _REMOVE_MARGIN_S = 10.0
 """Seconds beyond the grace period in which Stop() goes on trying to remove the container."""
 
@@ -210,12 +211,11 @@ class LocalDockerRunner(BaseModelServerRunner):
         return self._watch.log if self._watch else ""
 
     def read_log(self) -> str:
-        """The same, up to this moment: what is read along may be some milliseconds behind."""
-        assert self._name is not None, "container has not been started."
+        """The same up to this moment, for one docker call: what is read along is some milliseconds behind."""
         try:
-            return self._engine.logs(self._name, timeout_s=self._engine.timeout_s)
-        except EngineError as error:
-            raise EnvironmentFailed(failure=self._engine_failure(error)) from None
+            return self._engine.logs(self._name or "", timeout_s=_READ_LOG_S)
+        except EngineError:
+            return self.GetLogs() or ""
 
     def Stop(self) -> None:
         """SIGTERM, after ``options.grace_s`` seconds SIGKILL, then remove; goes on trying a little longer."""
@@ -363,9 +363,7 @@ class LocalDockerRunner(BaseModelServerRunner):
         if self._container != "none" and not leave:
             has_ended = self._watch is not None and (self._watch.end is not None or self._watch.is_gone)
             if self._is_made and not has_ended:
-                removal.stop(self._engine, name, self._options.grace_s, guard.hurry)
-                if self._options.graceful_stop:
-                    self.stopped_with = removal.exit_code(self._engine, name)
+                self._stop_server(name)
             self.was_removed = removal.remove(self._engine, name, deadline, self._container)
         if self._network and not leave:
             self._network.remove(deadline)
@@ -375,6 +373,13 @@ class LocalDockerRunner(BaseModelServerRunner):
             self._evidence.close()
         if self._meanwhile.ident is not None:
             self._meanwhile.join(deadline.remaining)
+
+    def _stop_server(self, name: str) -> None:
+        removal.stop(self._engine, name, self._options.grace_s, guard.hurry)
+        if self._watch:
+            self._watch.read_up()
+        if self._options.graceful_stop:
+            self.stopped_with = removal.exit_code(self._engine, name)
 
 
 def _evidence(folder: Path | None) -> Evidence | None:

@@ -17,6 +17,10 @@ _SIGKILLED = 137
 HEARTBEAT_S = 1.0
 """Seconds between two looks at a container whose log is still open: the log's end is the faster sign."""
 
+_AFTER_YOU_S = 0.04
+"""Seconds for the first look at a server that is ready at once, or for a docker stop to get on its way: two forks at
+once take twice as long each."""
+_READ_UP_S = 0.3
 _AFTER_LOG_END_S = 0.02
 _UNREADABLE_LOG_S = 0.2
 _LAST_LINES_S = 1.0
@@ -40,6 +44,7 @@ class ContainerWatch:
         self._engine = engine
         self._name = name
         self._closing = threading.Event()
+        self._following = threading.Event()
         self._pattern = pattern
         self._follower: LogFollower | None = None
         self._thread = threading.Thread(target=self._watch, name="ivdocker-watch", daemon=True)
@@ -63,6 +68,12 @@ class ContainerWatch:
         """The container is being stopped: its end will be no news."""
         self._closing.set()
 
+    def read_up(self) -> None:
+        """Wait a moment for the log's end, before the container is removed and its log with it."""
+        limit = clock.Deadline.after(_READ_UP_S)
+        if self._following.wait(limit.remaining) and self._follower:
+            self._follower.ended.wait(limit.remaining)
+
     def close(self) -> None:
         """Stop watching; what was seen stays."""
         self._closing.set()
@@ -71,11 +82,14 @@ class ContainerWatch:
             self._follower.close()
 
     def _watch(self) -> None:
+        clock.sleep(_AFTER_YOU_S)
         try:
             self._follower = follower = self._engine.follow_logs(self._name, self._pattern)
         except EngineError as error:
             self.error = error
             return
+        finally:
+            self._following.set()
         log_end: clock.Stopwatch | None = None
         while not self._closing.is_set():
             if follower.ended.wait(0 if log_end else HEARTBEAT_S):
