@@ -178,8 +178,12 @@ import sys
 from ivdocker.cli.quick_start import import_sh
 import_sh()
 import sh
-assert "asyncio" not in sys.modules and "importlib.metadata" not in sys.modules
-import asyncio, importlib.metadata
+assert not {"asyncio", "importlib.metadata", "inspect", "platform"} & sys.modules.keys()
+import asyncio, importlib.metadata, inspect, platform
+assert platform.machine() and inspect.isfunction(import_sh)
+lines = []
+sh.echo("called back", _out=lambda line: lines.append(line))
+assert lines == ["called back\\n"]
 assert asyncio.run(asyncio.sleep(0, "real")) == "real"
 assert importlib.metadata.version("sh")
 from ivdocker import clock, process
