@@ -22,7 +22,7 @@ def requests_file(folder: Path, *lines: Any) -> Path:
 
 def blessed_run(cli: Cli, model: Path, image: str, *options: str | Path) -> Any:
     """The JSON report's only run, of a model that is blessed."""
-    done = cli("validate", model, "--image", image, *options, "--json", "-", timeout=120)
+    done = cli("validate", model, "--image", image, *options, "--json", "-", timeout=300)
     assert done.returncode == 0, done.stderr
     (run,) = json.loads(done.stdout)["runs"]
     return run
@@ -30,7 +30,7 @@ def blessed_run(cli: Cli, model: Path, image: str, *options: str | Path) -> Any:
 
 def failure_of(model: Path, image: str, **what: Any) -> ivdocker.Failure:
     """Why the model is not blessed."""
-    report = ivdocker.validate(model, images=[image], **{"timeout_s": 60, **what})
+    report = ivdocker.validate(model, images=[image], **{"timeout_s": 120, **what})
     assert report.verdict == "not_blessed"
     failure = report.runs[0].failure
     assert failure is not None

@@ -14,7 +14,7 @@ from tests.integration.alphabet import alphabet
 from tests.integration.servers import blessed_run, failure_of, how_it_stopped, requests_file
 
 IMAGE = "ivdocker/vllm:0.32.0"
-LOAD_S = 180
+LOAD_S = 300
 COMPLETION = {"prompt": "abc", "max_tokens": 4, "temperature": 0}
 CHAT = {"messages": [{"role": "user", "content": "vw"}], "max_tokens": 3, "temperature": 0}
 
