@@ -12,6 +12,7 @@ from ivdocker.engine.client import EngineError
 from ivdocker.engine.parse import ContainerState
 from ivdocker.errors import Failure
 from ivdocker.serving.base import Signature
+from ivdocker.serving.client import hint_if_denied
 
 TAIL_LINES = 10
 _BEFORE_CAUSE = 6
@@ -93,7 +94,7 @@ def fatal_line(line: str, log: str, signatures: Sequence[Signature]) -> Failure 
     if found is None:
         return None
     row, match = found
-    return Failure(row.code, _filled(row, match), row.hint, log_tail=log_tail(log, match.string))
+    return Failure(row.code, _filled(row, match), _hint(row, match), log_tail=log_tail(log, match.string))
 
 
 def fatal_pattern(signatures: Sequence[Signature]) -> re.Pattern[bytes] | None:
@@ -123,7 +124,8 @@ def _cause(state: ContainerState, log: str, signatures: Sequence[Signature], how
     found = _first([*signatures, *SERVER_MESSAGES], log.splitlines())
     if found:
         row, match = found
-        return Failure(row.code, f"{_filled(row, match)} ({how})", row.hint, log_tail=log_tail(log, match.string))
+        message = f"{_filled(row, match)} ({how})"
+        return Failure(row.code, message, _hint(row, match), log_tail=log_tail(log, match.string))
     if state.error:
         text = f"the container did not start: {_one_line(state.error)} ({how})"
         return Failure("container-exited", text, log_tail=tail)
@@ -149,6 +151,12 @@ def _first(rows: Sequence[Signature], lines: Sequence[str]) -> tuple[Signature, 
 def _filled(row: Signature, match: re.Match[str]) -> str:
     groups = {name: _one_line(text or "") for name, text in match.groupdict().items()}
     return row.message.format(**groups)
+
+
+def _hint(row: Signature, match: re.Match[str]) -> str:
+    """Whichever row a server's line matches: what it may not read is put right in one way."""
+    denied = hint_if_denied(match.string) if row.code == "model-load-failed" else None
+    return denied or row.hint
 
 
 def _one_line(text: str) -> str:

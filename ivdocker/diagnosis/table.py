@@ -7,7 +7,7 @@ pattern's group of that name.
 
 from __future__ import annotations
 
-from ivdocker.serving.base import Signature
+from ivdocker.serving.base import Signature, denied
 
 _START_ENGINE = "start it (systemctl start docker), or point DOCKER_HOST at one that runs; ivdocker doctor looks closer"
 
@@ -163,12 +163,6 @@ SERVER_MESSAGES = (
         "the image lacks the library {library}",
         "use an image that has it, or install it there",
     ),
-    Signature(
-        r"PermissionError: .*Permission denied: '(?P<path>[^']+)'",
-        "model-load-failed",
-        "the server is denied access to {path}",
-        "if it is the model's, make it readable for the container's user (chmod -R a+rX), or choose the user with"
-        " --user; where SELinux enforces, label the folder (chcon -Rt container_file_t)",
-    ),
+    denied(),
 )
 """Matched, ignoring case, against the log of a server that ended and whose own signatures did not match."""

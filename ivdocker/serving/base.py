@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, TypedDict
 from ivdocker.engine.parse import Image
 from ivdocker.errors import FailureCode, UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.serving.client import BaseModelServerClient, Routes, Tensor
+from ivdocker.serving.client import MAY_NOT_READ, BaseModelServerClient, Routes, Tensor
 
 
 class MountParams(TypedDict):
@@ -44,6 +44,16 @@ class Signature(NamedTuple):
     message: str
     hint: str
     fatal: bool = False
+
+
+def denied(place: str = "") -> Signature:
+    """The row of a server written in Python that may not read a file, or one below ``place``."""
+    return Signature(
+        rf"PermissionError: .*Permission denied: '(?P<path>{place}[^']+)'",
+        "model-load-failed",
+        "the server is denied access to {path}",
+        MAY_NOT_READ,
+    )
 
 
 class Signs(NamedTuple):

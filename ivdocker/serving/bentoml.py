@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ivdocker.model_path import ModelPath
-from ivdocker.serving.base import DockerRunParams, ServingBinary, Signature, Signs, bind_folder
+from ivdocker.serving.base import DockerRunParams, ServingBinary, Signature, Signs, bind_folder, denied
 from ivdocker.serving.client import Routes, Tensor
 from ivdocker.serving.generic import HttpClient
 
@@ -20,6 +20,7 @@ _DATATYPES = {"number": "FP64", "integer": "INT64", "string": "BYTES", "boolean"
 _HINT = "--evidence DIR keeps the server's whole log"
 
 _SIGNATURES = (
+    denied("/(?:models|home/bentoml)/"),
     Signature(
         r"ModuleNotFoundError: No module named '(?P<module>[^']+)'",
         "model-load-failed",

@@ -30,6 +30,16 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 REQUEST_TIMEOUT_S = 60.0
 """Seconds that one request may take, where nothing else is said."""
 
+MAY_NOT_READ = (
+    "if it is the model's, make it readable for the container's user (chmod -R a+rX), or choose the user with --user; "
+    "where SELinux enforces, which denies it to root too, label the model's folder (chcon -Rt container_file_t MODEL)"
+)
+
+
+def hint_if_denied(text: str) -> str | None:
+    """The hint to a server's words on a model that it may not read; None when they are about something else."""
+    return MAY_NOT_READ if "permission denied" in text.lower() else None
+
 
 class ModelState(enum.Enum):
     """TFX's words for how far a model is."""
@@ -220,7 +230,8 @@ class BaseModelServerClient(abc.ABC):
             if now.state is ModelState.UNAVAILABLE:
                 self.endpoint.check()
                 name = now.model or self.model_name
-                raise error_for(Failure(now.code, f"model {name!r} is not available: {now.detail}"))
+                text = f"model {name!r} is not available: {now.detail}"
+                raise error_for(Failure(now.code, text, hint_if_denied(now.detail)))
             # A look that the deadline cut short tells less than the one before it.
             seen = now if seen is None or limit.remaining else seen
             clock.sleep(min(polling_interval_sec, POLLING_INTERVAL_S, limit.remaining))

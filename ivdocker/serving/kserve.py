@@ -11,7 +11,7 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from ivdocker import clock
-from ivdocker.serving.base import DockerRunParams, ServingBinary, Signature, Signs, bind_folder
+from ivdocker.serving.base import DockerRunParams, ServingBinary, Signature, Signs, bind_folder, denied
 from ivdocker.serving.client import Message, ModelState, Readiness, error_text
 from ivdocker.serving.v2 import OpenInferenceClient
 
@@ -19,6 +19,7 @@ _MODELS = "/mnt/models"
 _HINT = "--evidence DIR keeps the server's whole log"
 
 _SIGNATURES = (
+    denied(_MODELS),
     Signature(
         r"failed to locate model file for model (?P<name>\S+?)(,|$| under)",
         "model-load-failed",

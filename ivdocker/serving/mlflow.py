@@ -15,7 +15,7 @@ from typing import Any
 
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.serving.base import DockerRunParams, ServingBinary, Signature, Signs, bind_folder
+from ivdocker.serving.base import DockerRunParams, ServingBinary, Signature, Signs, bind_folder, denied
 from ivdocker.serving.client import Routes, Tensor
 from ivdocker.serving.generic import HttpClient
 
@@ -40,6 +40,7 @@ _DATATYPES = {
 _HINT = "--evidence DIR keeps the server's whole log"
 
 _SIGNATURES = (
+    denied(_MODEL),
     Signature(
         r"Could not find an \"MLmodel\" configuration file at \"(?P<path>[^\"]+)\"",
         "model-not-found",

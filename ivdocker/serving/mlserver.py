@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from ivdocker import clock
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.serving.base import DockerRunParams, ServingBinary, Signature, Signs, bind_folder
+from ivdocker.serving.base import DockerRunParams, ServingBinary, Signature, Signs, bind_folder, denied
 from ivdocker.serving.client import ModelState, Readiness
 from ivdocker.serving.v2 import OpenInferenceClient
 
@@ -25,6 +25,7 @@ _MODELS = "/mnt/models"
 _SETTINGS = "model-settings.json"
 
 _SIGNATURES = (
+    denied(_MODELS),
     Signature(
         r"There is no current event loop in thread",
         "container-exited",

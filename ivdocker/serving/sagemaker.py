@@ -12,7 +12,7 @@ import re
 from types import MappingProxyType
 
 from ivdocker import clock
-from ivdocker.serving.base import DockerRunParams, ServingBinary, Signature, Signs, bind_folder
+from ivdocker.serving.base import DockerRunParams, ServingBinary, Signature, Signs, bind_folder, denied
 from ivdocker.serving.client import ModelState, Readiness, Routes
 from ivdocker.serving.generic import HttpClient, exception_in
 
@@ -25,6 +25,7 @@ _SWALLOWED = "model_service.initialize(service.context)"
 _HINT = "--evidence DIR keeps the server's whole log"
 
 _SIGNATURES = (
+    denied(_MODEL),
     Signature(
         r"java not found, please make sure JAVA_HOME is set properly",
         "container-exited",

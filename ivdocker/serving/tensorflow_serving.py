@@ -19,6 +19,7 @@ from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, is_version
 from ivdocker.serving.base import DockerRunParams, MountParams, ServingBinary, Signature, Signs, bind
 from ivdocker.serving.client import (
+    MAY_NOT_READ,
     BaseModelServerClient,
     Message,
     ModelState,
@@ -60,7 +61,7 @@ _SIGNATURES = (
         r"[Ff]ile ?system access error: (?P<path>[^;\n]+); (?P<reason>.*)",
         "model-load-failed",
         "TensorFlow Serving cannot read the model at {path}: {reason}",
-        "make the model readable for the container's user (chmod -R a+rX), or choose the user with --user",
+        MAY_NOT_READ,
         fatal=True,
     ),
     Signature(

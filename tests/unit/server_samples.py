@@ -6,6 +6,11 @@ Sample = tuple[str, str, str]
 
 MLSERVER: list[Sample] = [
     (
+        "PermissionError: [Errno 13] Permission denied: '/mnt/models/m/weights.json'",
+        "model-load-failed",
+        "denied access to /mnt/models/m/weights.json",
+    ),
+    (
         "RuntimeError: There is no current event loop in thread 'MainThread'.",
         "container-exited",
         "uvloop",
@@ -29,6 +34,11 @@ MLSERVER: list[Sample] = [
 ]
 
 MLFLOW: list[Sample] = [
+    (
+        "PermissionError: [Errno 13] Permission denied: '/opt/ml/model/MLmodel'",
+        "model-load-failed",
+        "denied access to /opt/ml/model/MLmodel",
+    ),
     (
         'mlflow.exceptions.MlflowException: Could not find an "MLmodel" configuration file at "/opt/ml/model"',
         "model-not-found",
@@ -61,6 +71,11 @@ MLFLOW: list[Sample] = [
 ]
 
 KSERVE: list[Sample] = [
+    (
+        "PermissionError: [Errno 13] Permission denied: '/mnt/models/weights.json'",
+        "model-load-failed",
+        "denied access to /mnt/models/weights.json",
+    ),
     (
         "FileNotFoundError: [Errno 2] No such file or directory: '/mnt/models/weights.json'",
         "model-load-failed",
@@ -124,6 +139,11 @@ TORCHSERVE: list[Sample] = [
 ]
 
 BENTOML: list[Sample] = [
+    (
+        "PermissionError: [Errno 13] Permission denied: '/models/m/weights.json'",
+        "model-load-failed",
+        "denied access to /models/m/weights.json",
+    ),
     (
         "FileNotFoundError: [Errno 2] No such file or directory: '/models/m/weights.json'",
         "model-load-failed",
@@ -202,6 +222,11 @@ OPENVINO: list[Sample] = [
 ]
 
 SAGEMAKER: list[Sample] = [
+    (
+        "PermissionError: [Errno 13] Permission denied: '/opt/ml/model/weights.json'",
+        "model-load-failed",
+        "denied access to /opt/ml/model/weights.json",
+    ),
     ("java not found, please make sure JAVA_HOME is set properly.", "container-exited", "no Java"),
     (
         "2026-01-01 00:00:00,000 sagemaker-inference ERROR - failed to install required packages, exiting",

@@ -22,6 +22,7 @@ from ivdocker.errors import (
 from ivdocker.query.requests import Cell, Request
 from ivdocker.query.send import Outcome, send_all
 from ivdocker.serving.client import (
+    MAY_NOT_READ,
     BaseModelServerClient,
     Endpoint,
     ModelState,
@@ -228,6 +229,16 @@ def test_waiting_ends_at_once_when_the_model_cannot_load() -> None:
     assert caught.value.failure is not None
     assert caught.value.failure.code == "model-load-failed"
     assert str(caught.value) == "model 'm' is not available: INTERNAL: rotten"
+
+
+@pytest.mark.parametrize(("reason", "hint"), [("/models/m; Permission denied", MAY_NOT_READ), ("rotten", None)])
+def test_a_running_server_that_may_not_read_the_model_has_a_hint(reason: str, hint: str | None) -> None:
+    with model_server() as server:
+        server.on(STATUS, statuses(version("END", "PERMISSION_DENIED", reason)))
+        with pytest.raises(ValidationFailed) as caught:
+            TensorFlowServingClient(server.endpoint, "m").WaitUntilModelLoaded(time.time() + 30)
+    assert caught.value.failure is not None
+    assert caught.value.failure.hint == hint
 
 
 def test_waiting_ends_with_its_deadline_and_says_what_was_seen_last() -> None:

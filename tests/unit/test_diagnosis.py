@@ -16,6 +16,7 @@ from ivdocker.engine.client import EngineError
 from ivdocker.engine.parse import ContainerState
 from ivdocker.errors import Failure
 from ivdocker.serving.base import Signature
+from ivdocker.serving.client import MAY_NOT_READ
 from ivdocker.serving.registry import SERVERS
 from tests.unit.recordings import cases, recording
 from tests.unit.server_samples import SAMPLES
@@ -571,6 +572,35 @@ def test_the_rest_of_the_log_names_the_cause_more_closely_than_the_fatal_line() 
     failure = explain.fatal_line(line, log, signatures("tensorflow-serving"))
     assert failure is not None
     assert failure.message == "there is no saved_model.pb in version 1 of model 'm' (in the container: /models/m/1)"
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [(kind, line) for kind, line, *_ in ALL_SERVER_SAMPLES if "Permission denied" in line]
+    + [
+        (
+            "triton",
+            "failed to load 'm' version 1: Internal: PermissionError: [Errno 13] Permission denied: '/models/m'",
+        ),
+        ("kserve", "fail to load model m from dir /mnt/models. [Errno 13] Permission denied: '/mnt/models'"),
+        ("http", "PermissionError: [Errno 13] Permission denied: '/srv/model'"),
+    ],
+)
+def test_whoever_meets_a_denied_file_is_told_of_selinux_too(kind: str, line: str) -> None:
+    rows = signatures(kind)
+    told = [explain.ended_container(ended(1), line, rows), explain.fatal_line(line, "", rows)]
+    assert {failure.hint for failure in told if failure} == {MAY_NOT_READ}
+    assert "SELinux" in MAY_NOT_READ
+
+
+def test_a_denied_model_file_weighs_more_than_that_the_model_did_not_load() -> None:
+    log = (
+        "Couldn't load model 'm'. Model will be removed from registry.\n"
+        "PermissionError: [Errno 13] Permission denied: '/mnt/models/m/weights.json'\n"
+    )
+    failure = explain.fatal_line(log.splitlines()[0], log, signatures("mlserver"))
+    assert failure is not None
+    assert failure.message == "the server is denied access to /mnt/models/m/weights.json"
 
 
 def test_of_two_models_that_cannot_load_each_has_its_own_cause() -> None:
