@@ -17,7 +17,7 @@ from ivdocker.diagnosis import log_errors, stop
 from ivdocker.diagnosis.explain import log_tail
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.parse import EngineVersion
-from ivdocker.errors import Failure, GracefulShutdown, InfraValidationError, UsageError
+from ivdocker.errors import EnvironmentFailed, Failure, GracefulShutdown, InfraValidationError, UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.report.observer import Observer
 from ivdocker.report.verdict import RequestFigures, RunReport
@@ -292,7 +292,8 @@ def _with_evidence(error: InfraValidationError, stage: str, runner: LocalDockerR
     failure = error.failure or Failure("engine-error", str(error))
     log_may_tell = not failure.is_environment and failure.code != "budget-exceeded"
     if log_may_tell and not failure.log_tail:
-        failure = failure._replace(log_tail=log_tail(runner.GetLogs() or runner.read_log()))
+        with suppress(EnvironmentFailed):
+            failure = failure._replace(log_tail=log_tail(runner.GetLogs() or runner.read_log()))
     return failure.at(stage, runner.command)
 
 

@@ -134,7 +134,7 @@ def _asked(program: str, question: Callable[[Engine], list[tuple[Listed, Fate]]]
 
 @contextmanager
 def sweeping_ahead(engine: str) -> Iterator[None]:
-    """docker looks for orphans while the block imports what it needs: the sweep then costs no time."""
+    """docker looks for orphans while the block imports what it needs: the sweep then costs next to no time."""
     from ivdocker.engine.client import Engine
     from ivdocker.engine.dialect import dialect_of
     from ivdocker.lifecycle.orphans import sweeps

@@ -19,7 +19,7 @@ class Parser(argparse.ArgumentParser):
     may be ambiguous tomorrow."""
 
     def __init__(self, formatter: type[argparse.HelpFormatter] = argparse.HelpFormatter, **options: object) -> None:
-        # argparse makes a formatter for each option, and for its width would import shutil, which takes 5 ms.
+        # argparse makes a formatter for each option, and for its width would import shutil, which takes 3 ms.
         options["formatter_class"] = lambda prog: formatter(prog, width=_columns() - 2)
         super().__init__(**options, allow_abbrev=False)  # type: ignore[arg-type]
 

@@ -14,11 +14,6 @@ _ERROR = r"""(?x)
     """
 
 
-def prepare() -> None:
-    """Compile the pattern, 4 ms, at a time when nothing waits for it."""
-    re.compile(_ERROR)
-
-
 def count(log: str) -> int:
     """Lines that report an error; a traceback is one."""
     is_error = re.compile(_ERROR).search

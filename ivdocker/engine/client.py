@@ -236,9 +236,13 @@ class Engine:
 
     def logs(self, name: str, *, timeout_s: float) -> str:
         """What the container has written by now: the beginning and the end of it. Raises EngineError."""
-        reader = LogFollower(self._spawn(argv.logs(name, follow=False)))
+        words = argv.logs(name, follow=False)
+        reader = LogFollower(self._spawn(words))
         reader.ended.wait(timeout_s)
         reader.close()
+        if reader.returncode != 0:
+            # What was read may be docker's own words.
+            raise EngineError("failed", self.command_line(words), "it does not show the whole log", reader.returncode)
         return reader.text()
 
     def command(self, words: Sequence[str]) -> list[str]:

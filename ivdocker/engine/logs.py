@@ -51,6 +51,8 @@ class LogFollower:
         self.ended = threading.Event()
         self.matched_line: str | None = None
         self.matched_at = 0.0
+        self.returncode: int | None = None
+        """Of ``docker logs``, once it has ended by itself."""
         self._child = child
         self._watch = watch
         self._buffer = LogBuffer()
@@ -76,8 +78,11 @@ class LogFollower:
 
     def _follow(self) -> None:
         try:
-            self._child.pump(lambda chunk: self._take("stdout", chunk), lambda chunk: self._take("stderr", chunk),
-                             cancel=self._closing)  # fmt: skip
+            self.returncode = self._child.pump(
+                lambda chunk: self._take("stdout", chunk),
+                lambda chunk: self._take("stderr", chunk),
+                cancel=self._closing,
+            )
         except Exception:  # noqa: BLE001  (the log is evidence, never a reason to fail)
             pass
         finally:

@@ -13,7 +13,7 @@ from ivdocker import clock, processes
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.parse import Listed
 from ivdocker.lifecycle import ownership
-from ivdocker.process import Call
+from ivdocker.process import Call, Cancelled
 
 log = logging.getLogger("ivdocker")
 
@@ -96,7 +96,9 @@ class Sweeps:
             log.debug("no orphans known: %s", error)
             return
         for container, its_fate in found:
-            if its_fate == "orphan" and not cancel.is_set():
+            if cancel.is_set():
+                raise Cancelled
+            if its_fate == "orphan":
                 _remove(engine, container)
         self._swept[key] = clock.Stopwatch()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ivdocker import clock, http, process, processes
-from ivdocker.diagnosis import explain, log_errors
+from ivdocker.diagnosis import explain
 from ivdocker.engine.argv import ContainerSpec
 from ivdocker.engine.client import CALL_TIMEOUT_S, Engine, EngineError, OnPull
 from ivdocker.engine.dialect import dialect_of
@@ -211,11 +211,12 @@ class LocalDockerRunner(BaseModelServerRunner):
         return self._watch.log if self._watch else ""
 
     def read_log(self) -> str:
-        """The same up to this moment, for one docker call: what is read along is some milliseconds behind."""
+        """The same up to this moment, for one docker call: what is read along is some milliseconds behind. Raises
+        EnvironmentFailed."""
         try:
             return self._engine.logs(self._name or "", timeout_s=_READ_LOG_S)
-        except EngineError:
-            return self.GetLogs() or ""
+        except EngineError as error:
+            raise EnvironmentFailed(failure=self._engine_failure(error)) from None
 
     def Stop(self) -> None:
         """SIGTERM, after ``options.grace_s`` seconds SIGKILL, then remove; goes on trying a little longer."""
@@ -279,11 +280,10 @@ class LocalDockerRunner(BaseModelServerRunner):
             log.warning("docker run: %s", " ".join(warning.split()))
 
     def _while_it_starts(self) -> None:
-        """What is needed once it runs takes 60 ms to import and to compile."""
+        """What is needed once it runs takes 45 ms to import."""
         clock.sleep(_AFTER_YOU_S)
         http.prepare()
         processes.prepare()
-        log_errors.prepare()
         explain.fatal_pattern(self._signatures())
 
     def _pull(self, image: str) -> None:

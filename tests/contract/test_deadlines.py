@@ -168,6 +168,7 @@ def test_inspect_of_a_container_that_vanished(engine: Engine, model: ModelFactor
     assert failure is not None
     assert failure.code == "container-exited"
     assert "gone" in failure.message
+    assert "No such container" not in "".join(failure.log_tail)
 
 
 @pytest.mark.parametrize(

@@ -168,12 +168,11 @@ def test_a_server_that_dies_later_is_noticed_before_the_deadline(
         run_to_the_end(run, engine)
 
 
+@pytest.mark.parametrize("engine", ["fake"], indirect=True)
 def test_a_container_that_is_created_is_looked_at_more_than_once_a_second(
     engine: Engine, runner: RunnerFactory, model: ModelFactory
 ) -> None:
     """Thirty looks show no binding yet; of two a second (the waiting's, the watch's) not all come in time."""
-    if engine.kind != "fake":
-        pytest.skip("no real engine takes its time on demand")
     created = json.dumps([{"Id": "0", "State": {"Status": "created"}, "NetworkSettings": {"Ports": {}}}])
     engine.faults(*({"verb": "inspect", "nth": nth, "stdout": created} for nth in range(1, 31)))
     run = runner(model())
