@@ -178,8 +178,10 @@ import sys
 from ivdocker.cli.quick_start import import_sh
 import_sh()
 import sh
-assert not {"asyncio", "importlib.metadata", "inspect", "platform"} & sys.modules.keys()
-import asyncio, importlib.metadata, inspect, platform
+assert not {"asyncio", "importlib.metadata", "inspect", "linecache", "platform", "textwrap"} & sys.modules.keys()
+import asyncio, importlib.metadata, inspect, linecache, platform, textwrap, traceback
+assert linecache.getline(sh.__file__, 1) == traceback.linecache.getline(sh.__file__, 1) != ""
+assert textwrap.dedent("  a") == traceback.textwrap.dedent("  a") == "a"
 assert platform.machine() and inspect.isfunction(import_sh)
 lines = []
 sh.echo("called back", _out=lambda line: lines.append(line))
