@@ -17,9 +17,9 @@ _SIGKILLED = 137
 HEARTBEAT_S = 1.0
 """Seconds between two looks at a container whose log is still open: the log's end is the faster sign."""
 
-_AFTER_YOU_S = 0.04
-"""Seconds for the first look at a server that is ready at once, or for a docker stop to get on its way: two forks at
-once take twice as long each."""
+_AFTER_YOU_S = 0.1
+"""Seconds for the first look at a server that is ready at once, and for its docker stop: with two docker clients at
+the same time each takes longer, and the stop is waited for."""
 _READ_UP_S = 0.3
 _AFTER_LOG_END_S = 0.02
 _UNREADABLE_LOG_S = 0.2
