@@ -133,14 +133,19 @@ def _asked(program: str, question: Callable[[Engine], list[tuple[Listed, Fate]]]
 
 
 @contextmanager
-def sweeping_ahead(engine: str) -> Iterator[None]:
-    """docker looks for orphans while the block imports what it needs: the sweep then costs next to no time."""
+def started_ahead(program: str) -> Iterator[None]:
+    """docker looks for orphans and the watchdog starts while the block imports what it needs: the run then waits for
+    neither, as a rule."""
     from ivdocker.engine.client import Engine
     from ivdocker.engine.dialect import dialect_of
     from ivdocker.lifecycle.orphans import sweeps
 
-    with sweeps.ahead(Engine(dialect_of(engine))):
-        yield
+    engine = Engine(dialect_of(program))
+    with sweeps.ahead(engine):
+        from ivdocker.lifecycle.watchdog import watchdogs
+
+        with watchdogs.ahead(engine):
+            yield
 
 
 def show_log(arguments: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from ivdocker.cli.options import (
     add_verbosity_arguments,
     run_options,
     show_log,
-    sweeping_ahead,
+    started_ahead,
 )
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs until a signal, or until the server ends, which is an error."""
-    with sweeping_ahead(arguments.engine):
+    with started_ahead(arguments.engine):
         return _serve(arguments)
 
 

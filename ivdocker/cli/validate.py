@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 from ivdocker.cli.options import (
     add_container_arguments,
@@ -15,7 +14,7 @@ from ivdocker.cli.options import (
     read_spec,
     run_options,
     show_log,
-    sweeping_ahead,
+    started_ahead,
 )
 from ivdocker.errors import UsageError
 
@@ -116,12 +115,14 @@ def _count(text: str) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Returns the verdict's exit code. Raises UsageError, GracefulShutdown."""
     # A ServingSpec may name another engine.
-    ahead = nullcontext() if arguments.dry_run or arguments.spec else sweeping_ahead(arguments.engine)
+    ahead = nullcontext() if arguments.dry_run or arguments.spec else started_ahead(arguments.engine)
     with ahead:
         return _validate(arguments)
 
 
 def _validate(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
     from ivdocker import validation
 
     show_log(arguments)

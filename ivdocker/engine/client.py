@@ -9,13 +9,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from ivdocker import clock, process
 from ivdocker.engine import argv, parse
 from ivdocker.engine.dialect import Dialect
 from ivdocker.engine.logs import LogFollower
-from ivdocker.engine.pull import PullProgress, shown_errors
 
 CALL_TIMEOUT_S = 60.0
 """Seconds that a docker call may take, where nothing else is said (TFX's docker client has the same default)."""
@@ -89,6 +87,8 @@ class Engine:
     @property
     def remote_host(self) -> str | None:
         """The host name of an engine on another machine, None for one on this machine."""
+        from urllib.parse import urlsplit
+
         parts = urlsplit(self.host or self.env.get("DOCKER_HOST") or os.environ.get("DOCKER_HOST") or "")
         is_remote = parts.scheme in ("tcp", "ssh", "http", "https") and parts.hostname not in _LOOPBACK
         return parts.hostname if is_remote else None
@@ -172,6 +172,8 @@ class Engine:
         ``guarded`` is entered with the program's pid for as long as it runs. Raises EngineError (kind ``stalled`` when
         nothing moved for PULL_IDLE_S seconds), process.Cancelled.
         """
+        from ivdocker.engine.pull import PullProgress, shown_errors
+
         words = argv.pull(image, platform)
         output, errors = self.dialect.pull_output, bytearray()
         progress, patience = PullProgress(), clock.Patience(PULL_IDLE_S)

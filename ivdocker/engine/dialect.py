@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+import os
 from typing import Literal, NamedTuple
 
 PullOutput = Literal["terminal", "error terminal"]
@@ -37,7 +37,7 @@ _PODMAN = Dialect(
 
 def dialect_of(engine: str) -> Dialect:
     """``docker``, ``podman``, or the path of either; anything else is taken to speak docker."""
-    base = _PODMAN if PurePath(engine).name.startswith("podman") else _DOCKER
+    base = _PODMAN if os.path.basename(engine).startswith("podman") else _DOCKER
     return base._replace(program=engine)
 
 

@@ -10,7 +10,6 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 from ivdocker import clock
 from ivdocker.engine.client import Engine
@@ -19,24 +18,25 @@ from ivdocker.process import Child, ProgramNotFound, ProgramNotStarted
 
 log = logging.getLogger("ivdocker")
 
-_SCRIPT = str(Path(__file__).with_name("watchdog.sh"))
+_SCRIPT = os.path.join(os.path.dirname(__file__), "watchdog.sh")
 _END_S = 2.0
 
 
 class _Shell:
+    """A thread starts it, 5 ms in which its maker does something else; :meth:`wait` for it where it is needed."""
+
     def __init__(self, engine: Engine) -> None:
-        read_fd, self._pipe = os.pipe()
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        label = f"{ownership.SESSION}={ownership.session()}"
-        try:
-            command = ["sh", _SCRIPT, label, *engine.command([])]
-            self._child = Child.spawn(command, env=engine.env, stdin_fd=read_fd, output=(devnull, devnull))
-        except BaseException:
-            os.close(self._pipe)
-            raise
-        finally:
-            os.close(read_fd)
-            os.close(devnull)
+        stdin, self._pipe = os.pipe()
+        self._child: Child | None = None
+        self._error: ProgramNotFound | ProgramNotStarted | None = None
+        self._thread = threading.Thread(target=self._start, args=(engine, stdin), name="ivdocker-watchdog", daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Until it runs. Raises ProgramNotFound, ProgramNotStarted."""
+        self._thread.join()
+        if self._error:
+            raise self._error
 
     def tell(self, line: str) -> None:
         # It may have been killed before us.
@@ -46,8 +46,22 @@ class _Shell:
     def end(self) -> None:
         self.tell("done")
         os.close(self._pipe)
-        with contextlib.suppress(Exception):
-            self._child.pump(bytes, bytes, clock.Deadline.after(_END_S))
+        self._thread.join()
+        if self._child:
+            with contextlib.suppress(Exception):
+                self._child.pump(bytes, bytes, clock.Deadline.after(_END_S))
+
+    def _start(self, engine: Engine, stdin: int) -> None:
+        label = f"{ownership.SESSION}={ownership.session()}"
+        command = ["sh", _SCRIPT, label, *engine.command([])]
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        try:
+            self._child = Child.spawn(command, env=engine.env, stdin_fd=stdin, output=(devnull, devnull))
+        except (ProgramNotFound, ProgramNotStarted) as error:
+            self._error = error
+        finally:
+            os.close(stdin)
+            os.close(devnull)
 
 
 class Watchdogs:
@@ -55,25 +69,35 @@ class Watchdogs:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._shells: dict[tuple[int, str], tuple[_Shell, int]] = {}
+        self._shells: dict[tuple[int, str], tuple[_Shell | None, int]] = {}
+
+    @contextlib.contextmanager
+    def ahead(self, engine: Engine) -> Iterator[None]:
+        """Have it start while the block does something else; who holds it there need not wait."""
+        with self._lock:
+            self._one_more(engine)
+        try:
+            yield
+        finally:
+            self.release(engine)
 
     def hold(self, engine: Engine) -> None:
-        """Have what this process makes on that engine removed should the process be killed."""
-        key = os.getpid(), engine.command_line([])
+        """Have what this process makes on that engine from now on removed should the process be killed."""
         with self._lock:
-            shell, count = self._shells.get(key, (None, 0))
+            shell = self._one_more(engine)
             try:
-                self._shells[key] = (shell or _Shell(engine), count + 1)
+                shell.wait()
             except (ProgramNotFound, ProgramNotStarted) as error:
+                self._shells[_key(engine)] = None, self._shells[_key(engine)][1]
+                shell.end()
                 log.warning("no watchdog: after a SIGKILL the next run removes what is left (%s)", error)
 
     def release(self, engine: Engine) -> None:
         """As often as :meth:`hold`; the last one ends the shell."""
-        key = os.getpid(), engine.command_line([])
         with self._lock:
-            shell, count = self._shells.pop(key, (None, 0))
-            if shell is not None and count > 1:
-                self._shells[key] = (shell, count - 1)
+            shell, count = self._shells.pop(_key(engine), (None, 0))
+            if count > 1:
+                self._shells[_key(engine)] = shell, count - 1
             elif shell is not None:
                 shell.end()
 
@@ -92,9 +116,20 @@ class Watchdogs:
 
     def _tell(self, engine: Engine, line: str) -> None:
         with self._lock:
-            shell, _ = self._shells.get((os.getpid(), engine.command_line([])), (None, 0))
+            shell, _ = self._shells.get(_key(engine), (None, 0))
             if shell is not None:
                 shell.tell(line)
+
+    def _one_more(self, engine: Engine) -> _Shell:
+        shell, count = self._shells.get(_key(engine), (None, 0))
+        shell = shell or _Shell(engine)
+        self._shells[_key(engine)] = shell, count + 1
+        return shell
+
+
+def _key(engine: Engine) -> tuple[int, str]:
+    """A forked child has watchdogs of its own."""
+    return os.getpid(), engine.command_line([])
 
 
 watchdogs = Watchdogs()

@@ -11,10 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from ivdocker.errors import UsageError
-from ivdocker.model_path import ModelPath
 
 if TYPE_CHECKING:
     from ivdocker.engine.parse import Image
+    from ivdocker.model_path import ModelPath
     from ivdocker.serving.base import ServingBinary
 
 

@@ -6,7 +6,6 @@ Facts from the server's sources (tensorflow/serving 2.8 to 2.20): its log lines 
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -27,7 +26,6 @@ from ivdocker.serving.client import (
     Tensor,
     error_text,
 )
-from ivdocker.serving.text_proto import texts
 
 _BASE_PATH = "/models"
 
@@ -258,6 +256,8 @@ class TensorFlowServingClient(BaseModelServerClient):
         return {"inputs": dict(values)}
 
     def bytes_value(self, data: bytes) -> Any:
+        from base64 import b64encode
+
         return {"b64": b64encode(data).decode()}
 
     def body_of(self, message: Message) -> Any:
@@ -287,6 +287,8 @@ def _configured(model: ModelPath) -> list[tuple[str, str]]:
 
 def models_in(config: str) -> list[tuple[str, str]]:
     """Name and base path of each model of a model config file (``config/model_server_config.proto``)."""
+    from ivdocker.serving.text_proto import texts
+
     found: dict[int, dict[str, str]] = {}
     for text in texts(config):
         if text.path == ("model_config_list", "config"):
