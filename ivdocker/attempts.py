@@ -1,7 +1,5 @@
 """L5. One model on one image: run it, wait until it is ready, ask it, and say what came of it."""
 
-from __future__ import annotations
-
 import os
 import re
 import threading
@@ -30,7 +28,6 @@ from ivdocker.spec import ServingSpec
 if TYPE_CHECKING:
     from ivdocker.query.requests import Request
     from ivdocker.query.send import Outcome, Tally
-    from ivdocker.query.warmup import Warmup
 
 LOAD_TIMEOUT_S = 300.0
 """Seconds that loading may take, TFX's default."""
@@ -59,7 +56,17 @@ class Keeper(Protocol):
 
     def restart(self) -> None: ...
 
-    def add(self, outcome: Outcome) -> None: ...
+    def add(self, outcome: "Outcome") -> None: ...
+
+
+class WarmupNotes(Protocol):
+    """Takes down requests for a warm-up file, and writes it."""
+
+    def begin(self, client: BaseModelServerClient) -> None: ...
+
+    def add(self, outcome: "Outcome") -> None: ...
+
+    def write(self) -> str: ...
 
 
 class Job(NamedTuple):
@@ -69,7 +76,7 @@ class Job(NamedTuple):
     binaries: Sequence[ServingBinary]
     spec: ServingSpec = ServingSpec()
     options: RunOptions = RunOptions()
-    requests: Iterable[Request] = ()
+    requests: Iterable["Request"] = ()
     synthesize: int = 0
     """How many requests are made up for the model's inputs."""
     seed: int = 0
@@ -86,7 +93,7 @@ class Job(NamedTuple):
     """The requests file that a good run's answers are written to."""
     against: ServingBinary | None = None
     """The image that is run first: its answers are what is expected of the others."""
-    warmup: Warmup | None = None
+    warmup: WarmupNotes | None = None
     """What takes down the first of the images' requests for TensorFlow Serving's warm-up; its owner writes it."""
     keepers: Sequence[Keeper] = ()
     """What keeps the outcomes of the last attempt."""
@@ -98,7 +105,7 @@ class Job(NamedTuple):
     observer: Observer = Observer()
 
 
-def run_one(job: Job, binary: ServingBinary, engine: EngineQuestion) -> RunReport:
+def run_one(job: Job, binary: ServingBinary, engine: "EngineQuestion") -> RunReport:
     """One image of the job, tried again where that may help. Raises UsageError, GracefulShutdown."""
     history: list[Failure] = []
     job.observer.server(binary)
@@ -112,7 +119,7 @@ def run_one(job: Job, binary: ServingBinary, engine: EngineQuestion) -> RunRepor
         job.observer.failed_attempt(binary.image, report.attempts, failure)
 
 
-def _run_once(job: Job, binary: ServingBinary, engine: EngineQuestion, attempt: int) -> RunReport:
+def _run_once(job: Job, binary: ServingBinary, engine: "EngineQuestion", attempt: int) -> RunReport:
     report = RunReport(binary.image, binary.kind)
     report.server_reason = binary.server_reason
     report.engine_program = job.options.engine
@@ -141,7 +148,7 @@ def _run_once(job: Job, binary: ServingBinary, engine: EngineQuestion, attempt: 
     return report
 
 
-def _stop(report: RunReport, runner: LocalDockerRunner, options: RunOptions, stages: _Stages) -> None:
+def _stop(report: RunReport, runner: LocalDockerRunner, options: RunOptions, stages: "_Stages") -> None:
     with stages.timed("stop") as stage:
         report.kept = runner.Leave() if report.failure and options.keep else None
         runner.Stop()
@@ -163,7 +170,7 @@ def _evidence_folder(job: Job, binary: ServingBinary, attempt: int) -> Path | No
     return job.options.evidence / f"{image}-{attempt}"
 
 
-def _attempt(job: Job, binary: ServingBinary, runner: LocalDockerRunner, stages: _Stages) -> None:
+def _attempt(job: Job, binary: ServingBinary, runner: LocalDockerRunner, stages: "_Stages") -> None:
     report = stages.report
     with stages.timed("start") as stage:
         runner.Start()
@@ -203,7 +210,7 @@ def _measured(job: Job, report: RunReport, runner: LocalDockerRunner) -> Iterato
 
 
 def _query(
-    job: Job, binary: ServingBinary, runner: LocalDockerRunner, client: BaseModelServerClient, stages: _Stages
+    job: Job, binary: ServingBinary, runner: LocalDockerRunner, client: BaseModelServerClient, stages: "_Stages"
 ) -> None:
     from ivdocker.query.send import Pace, send_all
 
@@ -240,7 +247,7 @@ class _Asked:
     def __init__(self, job: Job, binary: ServingBinary, client: BaseModelServerClient) -> None:
         self._job, self._binary, self._client = job, binary, client
 
-    def __iter__(self) -> Iterator[Request]:
+    def __iter__(self) -> "Iterator[Request]":
         job = self._job
         yield from job.requests
         if job.synthesize:
@@ -249,7 +256,7 @@ class _Asked:
             yield from synthesize(self._client, self._binary, job.model, job.synthesize, job.seed)
 
 
-def _tell(job: Job, binary: ServingBinary, runner: LocalDockerRunner, outcome: Outcome) -> None:
+def _tell(job: Job, binary: ServingBinary, runner: LocalDockerRunner, outcome: "Outcome") -> None:
     job.observer.outcome(binary.image, outcome)
     if runner.evidence:
         runner.evidence.outcome(outcome.as_dict())
@@ -297,7 +304,7 @@ def _with_evidence(error: InfraValidationError, stage: str, runner: LocalDockerR
     return failure.at(stage, runner.command)
 
 
-def _figures(tally: Tally) -> RequestFigures:
+def _figures(tally: "Tally") -> RequestFigures:
     p50, p95, p99 = (tally.percentile(percent) for percent in (50, 95, 99))
     first = tally.milliseconds[0] if tally.milliseconds else None
     rate = (tally.failed + tally.mismatched) / tally.sent if tally.sent else None

@@ -1,7 +1,5 @@
 """L5. What a good run may cost at most, and whether one cost more. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """L1. The only importer of time: public deadlines are UTC timestamps, inside everything is monotonic."""
 
-from __future__ import annotations
-
 import time
 from typing import NamedTuple
 
@@ -25,11 +23,11 @@ class Deadline(NamedTuple):
     at: float
 
     @classmethod
-    def after(cls, seconds: float) -> Deadline:
+    def after(cls, seconds: float) -> "Deadline":
         return cls(monotonic() + seconds)
 
     @classmethod
-    def from_utc(cls, timestamp: float) -> Deadline:
+    def from_utc(cls, timestamp: float) -> "Deadline":
         """``timestamp``: seconds since the epoch, as TFX passes them."""
         return cls.after(timestamp - utc())
 
@@ -42,7 +40,7 @@ class Deadline(NamedTuple):
     def expired(self) -> bool:
         return monotonic() >= self.at
 
-    def earlier(self, seconds: float) -> Deadline:
+    def earlier(self, seconds: float) -> "Deadline":
         """This deadline, or the one that many seconds from now if it comes first."""
         return Deadline(min(self.at, monotonic() + seconds))
 

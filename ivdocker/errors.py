@@ -13,8 +13,6 @@
 The first four are TFX's InfraValidator's; TFX retries all but GracefulShutdown.
 """
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple, get_args
 
 EnvironmentCode = Literal[
@@ -80,7 +78,7 @@ class Failure(NamedTuple):
         """True when this says nothing about the model."""
         return self.code in ENVIRONMENT_CODES
 
-    def at(self, stage: str, command: str | None = None) -> Failure:
+    def at(self, stage: str, command: str | None = None) -> "Failure":
         """The same failure, with the stage and the command where they were not known before."""
         return self._replace(stage=self.stage or stage, command=self.command or command)
 

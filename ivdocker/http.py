@@ -1,7 +1,5 @@
 """L1. HTTP with a deadline over the whole exchange and a bound on what is read."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from types import MappingProxyType

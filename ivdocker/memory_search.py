@@ -1,7 +1,5 @@
 """L5. The smallest memory limit under which a model still loads and answers, by bisection over whole runs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """L1. What the user calls the model: a folder on this machine or a URI, looked at once and never copied."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

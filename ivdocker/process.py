@@ -5,8 +5,6 @@ the write ends of our own pipes: it starts and reaps the program, we read, and s
 be cancelled, and costs a bounded amount of memory.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import logging
@@ -85,7 +83,7 @@ class Child:
         env: Mapping[str, str] | None = None,
         stdin_fd: int | None = None,
         output: Output = "pipes",
-    ) -> Child:
+    ) -> "Child":
         """Start it; ``env`` is added to our own environment, standard input is empty unless a descriptor is given.
 
         ``output``: ``"pipes"``; ``"terminal"`` or ``"error terminal"``, a pseudo-terminal for stdout or stderr, for
@@ -152,7 +150,7 @@ class Child:
         _signal(os.killpg, self.pid)
         return self._reap()
 
-    def _read(self, sinks: tuple[Sink, Sink], limits: _Limits) -> None:
+    def _read(self, sinks: tuple[Sink, Sink], limits: "_Limits") -> None:
         poll = select.poll()
         for fd in self._streams:
             poll.register(fd, select.POLLIN)

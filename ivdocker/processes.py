@@ -1,7 +1,5 @@
 """L1. What the kernel knows of processes: who they are, whose they are, what they take. The only importer of psutil."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from typing import NamedTuple

@@ -1,8 +1,6 @@
 """L3. TFX's ServingSpec, ValidationSpec and RequestSpec, read from the JSON that TFX's proto messages write, from a
 dict, or from the messages themselves. Neither TFX nor protobuf is imported for that."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping
@@ -48,7 +46,7 @@ class ServingSpec(NamedTuple):
     model_name: str = DEFAULT_MODEL_NAME
 
     @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> ServingSpec:
+    def from_dict(cls, record: Mapping[str, Any]) -> "ServingSpec":
         """Raises UsageError, which names the key that is wrong."""
         known = _known(record, "ServingSpec", set(cls._fields) | {"kubernetes"})
         if "kubernetes" in known:
@@ -62,7 +60,7 @@ class ServingSpec(NamedTuple):
         )
 
     @classmethod
-    def of(cls, spec: Any) -> ServingSpec:
+    def of(cls, spec: Any) -> "ServingSpec":
         """From a ServingSpec, a dict, the JSON text of one, or TFX's message. Raises UsageError."""
         return spec if isinstance(spec, cls) else cls.from_dict(_plain(spec, "ServingSpec"))
 
@@ -81,7 +79,7 @@ class ValidationSpec(NamedTuple):
     num_tries: int = 5
 
     @classmethod
-    def of(cls, spec: Any) -> ValidationSpec:
+    def of(cls, spec: Any) -> "ValidationSpec":
         """From a ValidationSpec, a dict, JSON text or TFX's message; 0 means the default. Raises UsageError."""
         if isinstance(spec, cls):
             return spec
@@ -98,7 +96,7 @@ class RequestSpec(NamedTuple):
     make_warmup: bool = False
 
     @classmethod
-    def of(cls, spec: Any) -> RequestSpec:
+    def of(cls, spec: Any) -> "RequestSpec":
         """From a RequestSpec, a dict, JSON text or TFX's message. Raises UsageError."""
         return spec if isinstance(spec, cls) else cls(**_values(cls, _plain(spec, "RequestSpec"), "RequestSpec"))
 

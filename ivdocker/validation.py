@@ -1,10 +1,9 @@
 """L5. The main job: validate a model on each of the images."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ivdocker import budgets, clock
@@ -104,7 +103,7 @@ def with_reference(job: Job, image: str, server: str = "auto", model_name: str |
     return job._replace(against=_binary(image, job.model, what))
 
 
-def load_requests(path: str | os.PathLike[str] | None) -> AbstractContextManager[Sequence[Request] | Requests]:
+def load_requests(path: str | os.PathLike[str] | None) -> "AbstractContextManager[Sequence[Request] | Requests]":
     """The requests of a file, none without one. Raises UsageError."""
     if path is None:
         return nullcontext(())
@@ -113,7 +112,7 @@ def load_requests(path: str | os.PathLike[str] | None) -> AbstractContextManager
     return files.load(path)
 
 
-def warmup_for(folder: str | os.PathLike[str] | None, job: Job) -> AbstractContextManager[Warmup | None]:
+def warmup_for(folder: str | os.PathLike[str] | None, job: Job) -> "AbstractContextManager[Warmup | None]":
     """What will write the warm-up folder, nothing without one. Raises UsageError where there can be none."""
     if folder is None:
         return nullcontext()
@@ -126,9 +125,8 @@ def write_warmup(job: Job, report: Report) -> None:
     """Write the warm-up folder of a model that is blessed. Raises UsageError when that cannot be done."""
     if job.warmup and report.blessed:
         watch = clock.Stopwatch()
-        job.warmup.write()
-        text = f"{job.warmup.count} warm-up requests in {job.warmup.folder}"
-        job.observer.stage("", "warmup", watch.seconds, text)
+        written = job.warmup.write()
+        job.observer.stage("", "warmup", watch.seconds, written)
 
 
 def run(job: Job) -> Report:
@@ -210,15 +208,15 @@ def _run_each(job: Job, engine: EngineQuestion) -> list[RunReport]:
 
 def _binary(image: str, model: ModelPath, what: _What) -> ServingBinary:
     check_image_name(image)
-    choice = registry.choose(what.server, image, model, lambda: _local_image(image, what.options))
+    look = cache(partial(_local_image, image, what.options))
+    choice = registry.choose(what.server, image, model, look)
     chosen = choice.server.binary
     names = chosen.model_names(model)
     name = what.model_name or names[0]
     binary = chosen(image, name, [*names, *([] if name in names else [name])] if len(names) > 1 else [name])
     binary.server_reason, binary.server_is_evident = choice.reason, choice.is_evident
-    in_it = choice.image or (_local_image(image, what.options) if binary.needs_image else None)
-    if in_it:
-        binary.take_image(in_it)
+    if binary.needs_image and (found := look()):
+        binary.take_image(found)
     if what.options.routes:
         binary.take_routes(what.options.routes)
     return binary

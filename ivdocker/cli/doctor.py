@@ -1,7 +1,5 @@
 """L6. ``ivdocker doctor``: is this machine able to do the job?"""
 
-from __future__ import annotations
-
 import argparse
 import platform
 import sys

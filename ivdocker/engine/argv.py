@@ -1,7 +1,5 @@
 """L2. Command lines, from plain data: what comes after the program and its host flag. Pure."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """L2. How docker and podman differ, as data."""
 
-from __future__ import annotations
-
 import os
 from typing import Literal, NamedTuple
 

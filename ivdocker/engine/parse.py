@@ -1,7 +1,5 @@
 """L2. What the engine prints, as plain data. Pure; written for docker 20.10 to 29 and podman 4."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """L3. Holds an answer against what was expected. Pure."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

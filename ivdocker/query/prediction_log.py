@@ -5,8 +5,6 @@ tensorflow/core/framework/{tensor,tensor_shape,types}.proto; how JSON becomes te
 tensorflow_serving/util/json_tensor.cc.
 """
 
-from __future__ import annotations
-
 import binascii
 import struct
 from base64 import b64decode

@@ -1,7 +1,5 @@
 """L3. A request as the user gave it, and all the requests of a run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -81,7 +79,7 @@ class Requests:
     def __len__(self) -> int:
         return self._count
 
-    def __enter__(self) -> Requests:
+    def __enter__(self) -> "Requests":
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -1,7 +1,5 @@
 """L3. Sends requests to a model server and judges the answers."""
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

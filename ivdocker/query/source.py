@@ -1,7 +1,5 @@
 """L3. Where requests are read from: a file or standard input, packed with gzip or not, with a bound on every piece."""
 
-from __future__ import annotations
-
 import os
 import stat
 import sys

@@ -73,8 +73,8 @@ class Warmup:
         tfrecord.write(self._records, log)
         self.count += 1
 
-    def write(self) -> None:
-        """Make the folder, wholly or not at all. Raises UsageError."""
+    def write(self) -> str:
+        """Make the folder, wholly or not at all; returns what it now holds. Raises UsageError."""
         trouble = self._trouble or ("" if self.count else "none of the requests is a prediction by this model")
         if trouble:
             raise UsageError(f"no warm-up folder {str(self.folder)!r}: {trouble}")
@@ -89,6 +89,7 @@ class Warmup:
                 made.rename(self.folder)
         except OSError as error:
             raise UsageError(f"cannot write the warm-up folder {str(self.folder)!r}: {_reason(error)}") from None
+        return f"{self.count} warm-up requests in {self.folder}"
 
     def _write_file(self, path: Path) -> None:
         # A model that is read-only gave its folders' modes to the copy.

@@ -1,7 +1,5 @@
 """L5. The verdict, as plain data."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 

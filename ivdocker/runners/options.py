@@ -1,7 +1,5 @@
 """L4. How the container is run beyond what the model server asks for, and the container's description. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType

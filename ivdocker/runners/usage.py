@@ -1,7 +1,5 @@
 """L4. How much memory and processor time a container takes, sampled while it runs."""
 
-from __future__ import annotations
-
 import threading
 from typing import NamedTuple
 

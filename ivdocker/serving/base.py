@@ -1,7 +1,5 @@
 """L3. What every model server has to say: how its container is run, how it is known, which causes its log tells."""
 
-from __future__ import annotations
-
 import abc
 import re
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """L3. Asks a model server over HTTP: is the model ready, what does it take, what does it answer."""
 
-from __future__ import annotations
-
 import abc
 import enum
 import json
@@ -118,7 +116,7 @@ class Endpoint(str):
         addresses: Mapping[str, str] | None = None,
         check: Callable[[], None] = lambda: None,
         log: Callable[[], str | None] = lambda: None,
-    ) -> Endpoint:
+    ) -> "Endpoint":
         endpoint = super().__new__(cls, address)
         endpoint.addresses = dict(addresses or {})
         endpoint.check, endpoint.log = check, log

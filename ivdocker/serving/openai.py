@@ -8,8 +8,6 @@ server's sources. Tried for real: vLLM 0.32.0, a build for CPUs. It says that ``
 a first argument without a name, which images before ``vllm serve`` do not take.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -172,7 +170,7 @@ class OpenAI(ServingBinary):
             "shm_size": "1g",
         }
 
-    def MakeClient(self, endpoint: str) -> OpenAIClient:
+    def MakeClient(self, endpoint: str) -> "OpenAIClient":
         return OpenAIClient(endpoint, self.model_name)
 
 

@@ -3,8 +3,6 @@
 A server's module is imported when that server is the one, or when nothing but a look at all of them can tell.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from importlib import import_module
@@ -27,7 +25,7 @@ class Server(NamedTuple):
     image_name: str = ""
 
     @property
-    def binary(self) -> type[ServingBinary]:
+    def binary(self) -> "type[ServingBinary]":
         module, _, name = self.home.partition(":")
         return cast("type[ServingBinary]", getattr(import_module(f"ivdocker.serving.{module}"), name))
 
@@ -51,13 +49,11 @@ KINDS = tuple(server.kind for server in SERVERS)
 
 
 class Choice(NamedTuple):
-    """A server, and why this one. ``is_evident``: the user or the image's name says so. ``image``: its configuration,
-    where that was looked at."""
+    """A server, and why this one. ``is_evident``: the user or the image's name says so."""
 
     server: Server
     reason: str
     is_evident: bool = False
-    image: Image | None = None
 
 
 def by_image(image: str) -> Server | None:
@@ -71,7 +67,7 @@ def by_image(image: str) -> Server | None:
     return found[0] if len(found) == 1 else None
 
 
-def choose(kind: str, image: str, model: ModelPath, look: Callable[[], Image | None] = lambda: None) -> Choice:
+def choose(kind: str, image: str, model: "ModelPath", look: "Callable[[], Image | None]" = lambda: None) -> Choice:
     """The server for ``--server KIND``; for ``auto`` by the image's name, then by what ``look`` finds in the image,
     then by the model's folder.
 
@@ -88,7 +84,7 @@ def choose(kind: str, image: str, model: ModelPath, look: Callable[[], Image | N
     if not fitting and not model.is_uri:
         fitting = _fitting(lambda binary: binary.told_by_folder(model))
     if len(fitting) == 1:
-        return fitting[0]._replace(image=found)
+        return fitting[0]
     if fitting:
         why = "more than one fits: " + " and ".join(f"{each.server.kind} ({each.reason})" for each in fitting)
     elif found:
@@ -106,6 +102,6 @@ def by_kind(kind: str) -> Server:
     raise UsageError(f"unknown server {kind!r}; choose one of: auto, {', '.join(KINDS)}")
 
 
-def _fitting(told: Callable[[type[ServingBinary]], str | None]) -> list[Choice]:
+def _fitting(told: "Callable[[type[ServingBinary]], str | None]") -> list[Choice]:
     reasons = ((server, told(server.binary)) for server in SERVERS)
     return [Choice(server, reason) for server, reason in reasons if reason]

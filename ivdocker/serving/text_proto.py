@@ -4,8 +4,6 @@ The format: protobuf.dev, "Text Format Language Specification". What is no messa
 and no error: the server is the one to say what is wrong with its configuration.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import NamedTuple

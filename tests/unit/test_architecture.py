@@ -150,6 +150,23 @@ def test_no_code_imports_by_a_name_that_cannot_be_read_here() -> None:
     assert dynamic <= {"ivdocker", "ivdocker.cli.main", "ivdocker.serving.registry"}
 
 
+def test_the_fields_of_a_named_tuple_are_no_text_to_be_compiled() -> None:
+    """With ``from __future__ import annotations`` all of them are."""
+    wrong = []
+    for path in FILES:
+        tree = parsed(path)
+        tuples = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+                  and any(isinstance(base, ast.Name) and base.id == "NamedTuple" for base in node.bases)]  # fmt: skip
+        texts = [field for each in tuples for field in each.body if isinstance(field, ast.AnnAssign)
+                 and (is_text(field.annotation) or any(name == "__future__" for _, name in imports(path)))]  # fmt: skip
+        wrong += [f"{path.name}:{field.lineno}" for field in texts]
+    assert not wrong, "\n".join(wrong)
+
+
+def is_text(annotation: ast.expr) -> bool:
+    return isinstance(annotation, ast.Constant) and isinstance(annotation.value, str)
+
+
 def test_a_files_first_line_names_its_layer() -> None:
     wrong = []
     for name, path in importers():
