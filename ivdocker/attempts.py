@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ivdocker import clock
@@ -163,11 +162,11 @@ def _stop(report: RunReport, runner: LocalDockerRunner, options: RunOptions, sta
             stage.text = ended + ("container removed" if runner.was_removed else "container NOT removed")
 
 
-def _evidence_folder(job: Job, binary: ServingBinary, attempt: int) -> Path | None:
+def _evidence_folder(job: Job, binary: ServingBinary, attempt: int) -> str | None:
     if job.options.evidence is None:
         return None
     image = re.sub(r"[^A-Za-z0-9_.-]+", "-", binary.image)
-    return job.options.evidence / f"{image}-{attempt}"
+    return os.path.join(job.options.evidence, f"{image}-{attempt}")
 
 
 def _attempt(job: Job, binary: ServingBinary, runner: LocalDockerRunner, stages: "_Stages") -> None:

@@ -2,11 +2,12 @@
 
 import os
 import re
-from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, NamedTuple
 
 from ivdocker.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -19,7 +20,9 @@ class ModelPath(NamedTuple):
     is_uri: bool = False
 
     @property
-    def path(self) -> Path:
+    def path(self) -> "Path":
+        from pathlib import Path
+
         return Path(self.location)
 
     @property
@@ -35,15 +38,16 @@ class ModelPath(NamedTuple):
         name = parts[-2] if self.version and len(parts) > 1 else parts[-1]
         return name if _NAME.fullmatch(name) else "model"
 
-    def folders(self) -> list[Path]:
+    def folders(self) -> list["ModelPath"]:
         """The folders in it, sorted; none where it cannot be listed (the server will say so)."""
         try:
-            return sorted(entry for entry in self.path.iterdir() if entry.is_dir())
+            with os.scandir(self.location) as entries:
+                return sorted(ModelPath(entry.path) for entry in entries if entry.is_dir())
         except OSError:
             return []
 
     def has(self, *names: str) -> bool:
-        return any((self.path / name).exists() for name in names)
+        return any(os.path.exists(os.path.join(self.location, name)) for name in names)
 
 
 def is_version(name: str) -> bool:
@@ -55,18 +59,20 @@ def locate(model: str | os.PathLike[str]) -> ModelPath:
     """Find the model. Raises UsageError, which says what is wrong with it."""
     text = os.fspath(model)
     if text.startswith("file://"):
+        from urllib.parse import unquote, urlsplit
+
         text = unquote(urlsplit(text).path)
     elif _URI.match(text):
         return ModelPath(text, is_uri=True)
-    path = Path(os.path.abspath(text))
+    path = os.path.abspath(text)
     if not text or not os.path.lexists(path):
         raise UsageError(f"no such model: {text!r}; give the model's folder, or a URI such as gs://bucket/model")
-    if path.is_symlink() and not path.exists():
+    if os.path.islink(path) and not os.path.exists(path):
         raise UsageError(f"model {text!r} is a symbolic link to {os.readlink(path)!r}, which does not exist")
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise UsageError(f"model {text!r} is a file; give the folder it is in")
     try:
-        str(path).encode()
+        path.encode()
     except UnicodeEncodeError:
         raise UsageError(f"model {text!r}: the path is not valid UTF-8, docker cannot mount it; rename it") from None
-    return ModelPath(str(path))
+    return ModelPath(path)

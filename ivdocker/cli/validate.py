@@ -121,8 +121,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    from pathlib import Path
-
     from ivdocker import validation
 
     show_log(arguments)
@@ -134,7 +132,7 @@ def _validate(arguments: argparse.Namespace) -> int:
         spec=read_spec(arguments.spec),
         options=run_options(arguments)._replace(
             keep=arguments.keep,
-            evidence=Path(arguments.evidence) if arguments.evidence else None,
+            evidence=arguments.evidence or None,
             graceful_stop=arguments.graceful_stop,
         ),
     )

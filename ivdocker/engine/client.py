@@ -87,9 +87,12 @@ class Engine:
     @property
     def remote_host(self) -> str | None:
         """The host name of an engine on another machine, None for one on this machine."""
+        address = self.host or self.env.get("DOCKER_HOST") or os.environ.get("DOCKER_HOST")
+        if not address:
+            return None
         from urllib.parse import urlsplit
 
-        parts = urlsplit(self.host or self.env.get("DOCKER_HOST") or os.environ.get("DOCKER_HOST") or "")
+        parts = urlsplit(address)
         is_remote = parts.scheme in ("tcp", "ssh", "http", "https") and parts.hostname not in _LOOPBACK
         return parts.hostname if is_remote else None
 

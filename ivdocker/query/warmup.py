@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ivdocker.errors import UsageError
-from ivdocker.model_path import ModelPath, is_version
+from ivdocker.model_path import ModelPath
 from ivdocker.query import tfrecord
 from ivdocker.query.prediction_log import prediction_log
 from ivdocker.query.requests import Request
@@ -121,11 +121,11 @@ def _saved_model(model: ModelPath) -> Path:
     """The folder itself, or of a folder of versions the one that TensorFlow Serving serves: the highest."""
     if model.has(*_SAVED_MODEL):
         return model.path
-    versions = [folder for folder in model.folders() if is_version(folder.name)]
-    latest = max(versions, key=lambda folder: int(folder.name), default=None)
-    if latest is None or not ModelPath(str(latest)).has(*_SAVED_MODEL):
-        raise UsageError(f"--warmup: no saved_model.pb in {str(latest or model.path)!r}; there is nothing to copy")
-    return latest
+    latest = max(model.folders(), key=lambda folder: int(folder.version or -1), default=model)
+    if not latest.version or not latest.has(*_SAVED_MODEL):
+        nearest = latest if latest.version else model
+        raise UsageError(f"--warmup: no saved_model.pb in {nearest.location!r}; there is nothing to copy")
+    return latest.path
 
 
 def _check_folder(folder: Path, saved_model: Path) -> None:

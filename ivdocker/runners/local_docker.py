@@ -6,7 +6,6 @@ import logging
 import os
 import threading
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ivdocker import clock, http, process, processes
@@ -382,12 +381,14 @@ class LocalDockerRunner(BaseModelServerRunner):
             self.stopped_with = removal.exit_code(self._engine, name)
 
 
-def _evidence(folder: Path | None) -> Evidence | None:
+def _evidence(folder: str | os.PathLike[str] | None) -> Evidence | None:
     if folder is None:
         return None
+    from pathlib import Path
+
     from ivdocker.runners.evidence import Evidence
 
-    return Evidence(folder)
+    return Evidence(Path(folder))
 
 
 def engine_for(config: LocalDockerConfig, engine: str = "docker") -> Engine:

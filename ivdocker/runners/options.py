@@ -1,7 +1,7 @@
 """L4. How the container is run beyond what the model server asks for, and the container's description. Pure."""
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -64,7 +64,7 @@ class RunOptions(NamedTuple):
     docker_args: tuple[str, ...] = ()
     grace_s: int = STOP_GRACE_S
     keep: bool = False
-    evidence: Path | None = None
+    evidence: str | os.PathLike[str] | None = None
     offline: bool = False
     graceful_stop: bool = False
     routes: Routes | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import ClassVar
 
-from ivdocker.model_path import ModelPath, is_version
+from ivdocker.model_path import ModelPath
 from ivdocker.serving.base import DockerRunParams, ServingBinary, Signature, Signs, bind
 from ivdocker.serving.v2 import OpenInferenceClient
 
@@ -33,7 +33,7 @@ class OpenVINO(ServingBinary):
     def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
         place = f"/models/{self.model_name}" if needs_mount else model_path
         model = ModelPath(model_path)
-        has_versions = any(is_version(folder.name) for folder in model.folders())
+        has_versions = any(folder.version for folder in model.folders())
         target = place if has_versions else f"{place}/{model.version or 1}"
         return {
             "image": self.image,

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote
 
 from ivdocker import clock, http
 from ivdocker.errors import UsageError
@@ -164,7 +162,7 @@ class TensorFlowServing(ServingBinary):
     def told_by_folder(cls, model: ModelPath) -> str | None:
         if model.has("saved_model.pb", "saved_model.pbtxt"):
             return "the model's folder is a SavedModel"
-        if any((folder / "saved_model.pb").exists() for folder in model.folders()):
+        if any(folder.has("saved_model.pb") for folder in model.folders()):
             return "the model's folder holds a SavedModel"
         return f"the model's folder holds {_CONFIG}" if model.has(_CONFIG) else None
 
@@ -200,14 +198,14 @@ class TensorFlowServing(ServingBinary):
             raise UsageError(f"no model is named in {config!r}, or it cannot be read; it holds {_CONFIG_FORM}")
         if self.model_name not in models:
             raise UsageError(f"{config!r} names no model {self.model_name!r}; it names {', '.join(sorted(models))}")
-        return _config_home(model.path, list(models.values()))
+        return _config_home(model, list(models.values()))
 
     def _target(self, model: ModelPath) -> str:
         """A SavedModel becomes a version; a folder of versions becomes the base path, and so does one that is neither:
         the server then says what it misses."""
         base = f"{_BASE_PATH}/{self.model_name}"
         is_saved_model = model.has("saved_model.pb", "saved_model.pbtxt", "variables", "assets")
-        holds_versions = any(is_version(folder.name) for folder in model.folders())
+        holds_versions = any(folder.version for folder in model.folders())
         if is_saved_model or (model.version and not holds_versions):
             return f"{base}/{model.version or 1}"
         return base
@@ -274,11 +272,15 @@ class TensorFlowServingClient(BaseModelServerClient):
             return []
 
     def _path(self, model_name: str | None = None) -> str:
+        from urllib.parse import quote
+
         return f"/v1/models/{quote(model_name or self.model_name, safe='')}"
 
 
 def _configured(model: ModelPath) -> list[tuple[str, str]]:
     """Name and base path of each model of the model config file; none without one."""
+    if not model.has(_CONFIG):
+        return []
     try:
         return models_in((model.path / _CONFIG).read_text("utf-8", "replace"))
     except OSError:
@@ -296,15 +298,17 @@ def models_in(config: str) -> list[tuple[str, str]]:
     return [(each["name"], each.get("base_path", "")) for each in found.values() if each.get("name")]
 
 
-def _config_home(folder: Path, base_paths: list[str]) -> str:
+def _config_home(model: ModelPath, base_paths: list[str]) -> str:
     """Where the folder must lie for the base paths, which are absolute, to lead into it: most of them; where none can,
     the parent of the first."""
+    from pathlib import PurePosixPath
+
     absolute = [PurePosixPath(path).parts for path in base_paths if path.startswith("/") and ".." not in path]
     homes = Counter(
         str(PurePosixPath(*parts[:length]))
         for parts in absolute
         for length in range(2, len(parts))
-        if folder.joinpath(*parts[length:]).is_dir()
+        if model.path.joinpath(*parts[length:]).is_dir()
     )
     if homes:
         return max(homes, key=lambda home: (homes[home], home == _BASE_PATH))

@@ -12,7 +12,7 @@ from typing import Any
 
 from ivdocker import clock, http
 from ivdocker.errors import UsageError
-from ivdocker.model_path import ModelPath, is_version
+from ivdocker.model_path import ModelPath
 from ivdocker.serving.base import DockerRunParams, MountParams, ServingBinary, Signature, Signs, bind
 from ivdocker.serving.client import JSON, ModelState, Readiness, Tensor, error_text
 from ivdocker.serving.text_proto import texts
@@ -107,7 +107,7 @@ class Triton(ServingBinary):
     def model_names(cls, model: ModelPath) -> list[str]:
         """By config.pbtxt, else by the folder; of a repository those of its models in the order of their folders."""
         if _is_repository(model):
-            return [_model_name(ModelPath(str(folder))) for folder in model.folders()]
+            return [_model_name(folder) for folder in model.folders()]
         return [_model_name(model)]
 
     def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
@@ -139,7 +139,7 @@ def _name_in(config: str) -> str | None:
 
 
 def _is_repository(model: ModelPath) -> bool:
-    return not model.has(_CONFIG) and any((folder / _CONFIG).exists() for folder in model.folders())
+    return not model.has(_CONFIG) and any(folder.has(_CONFIG) for folder in model.folders())
 
 
 def _model_folder(model: ModelPath) -> Path:
@@ -151,7 +151,7 @@ def _mounts(model: ModelPath, name: str) -> list[MountParams]:
     if _is_repository(model):
         return [bind(model.location, _REPOSITORY)]
     target = f"{_REPOSITORY}/{name}"
-    if not model.version or any(is_version(folder.name) for folder in model.folders()):
+    if not model.version or any(folder.version for folder in model.folders()):
         return [bind(model.location, target)]
     config = model.path.parent / _CONFIG
     beside = [bind(str(config), f"{target}/{_CONFIG}")] if config.exists() else []

@@ -103,7 +103,7 @@ def test_the_folders_of_a_model_are_sorted_and_files_are_none(tmp_path: Path) ->
     for name in ("b", "a"):
         (tmp_path / name).mkdir()
     (tmp_path / "file").touch()
-    assert [folder.name for folder in ModelPath(str(tmp_path)).folders()] == ["a", "b"]
+    assert ModelPath(str(tmp_path)).folders() == [ModelPath(f"{tmp_path}/a"), ModelPath(f"{tmp_path}/b")]
 
 
 def test_a_folder_that_cannot_be_listed_has_no_folders() -> None:
