@@ -111,7 +111,8 @@ class Engine:
     def run(self, spec: argv.ContainerSpec) -> str:
         """``docker run --detach``; returns what it said on stderr (warnings). Raises EngineError, and then the
         container may exist all the same."""
-        return self._call(argv.run(spec), secret_env=spec.secret_env).error_text
+        # Not the quick start's: of a --env=NAME docker passes on what is in its own environment.
+        return self._call(argv.run(spec), env=spec.secret_env).error_text
 
     def inspect(self, name: str, *, timeout_s: float | None = None) -> parse.ContainerState | None:
         """The container's state, None when there is no such container. Raises EngineError."""
@@ -265,15 +266,15 @@ class Engine:
         *,
         timeout_s: float | None = None,
         check: bool = True,
-        secret_env: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
         cancel: threading.Event | None = None,
     ) -> process.Result:
-        call = self._begin(words, secret_env)
+        call = self._begin(words, env)
         return self._result(words, call, timeout_s=timeout_s, check=check, cancel=cancel)
 
-    def _begin(self, words: Sequence[str], secret_env: Mapping[str, str] | None = None) -> process.Call:
-        env = {**self.env, **(secret_env or {})}
-        return self._started(words, lambda: process.Call(self.command(words), env=env))
+    def _begin(self, words: Sequence[str], env: Mapping[str, str] | None = None) -> process.Call:
+        added = {**self.env, **(self._quick_env if env is None else env)}
+        return self._started(words, lambda: process.Call(self.command(words), env=added))
 
     def _result(
         self,
@@ -294,7 +295,13 @@ class Engine:
         return result
 
     def _spawn(self, words: Sequence[str], output: process.Output = "pipes") -> process.Child:
-        return self._started(words, lambda: process.Child.spawn(self.command(words), env=self.env, output=output))
+        env = {**self.env, **self._quick_env}
+        return self._started(words, lambda: process.Child.spawn(self.command(words), env=env, output=output))
+
+    @property
+    def _quick_env(self) -> dict[str, str]:
+        """The dialect's, as far as the user's environment does not say otherwise."""
+        return {name: value for name, value in self.dialect.quick_env.items() if name not in os.environ}
 
     def _started(self, words: Sequence[str], start: Callable[[], _T]) -> _T:
         try:
