@@ -28,12 +28,12 @@ class _Shell:
     def __init__(self, engine: Engine) -> None:
         stdin, self._pipe = os.pipe()
         self._child: Child | None = None
-        self._error: ProgramNotFound | ProgramNotStarted | None = None
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._start, args=(engine, stdin), name="ivdocker-watchdog", daemon=True)
         self._thread.start()
 
     def wait(self) -> None:
-        """Until it runs. Raises ProgramNotFound, ProgramNotStarted."""
+        """Until it runs. Raises ProgramNotFound, ProgramNotStarted, OSError."""
         self._thread.join()
         if self._error:
             raise self._error
@@ -54,14 +54,14 @@ class _Shell:
     def _start(self, engine: Engine, stdin: int) -> None:
         label = f"{ownership.SESSION}={ownership.session()}"
         command = ["sh", _SCRIPT, label, *engine.command([])]
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        try:
-            self._child = Child.spawn(command, env=engine.env, stdin_fd=stdin, output=(devnull, devnull))
-        except (ProgramNotFound, ProgramNotStarted) as error:
-            self._error = error
-        finally:
-            os.close(stdin)
-            os.close(devnull)
+        with contextlib.ExitStack() as opened:
+            opened.callback(os.close, stdin)
+            try:
+                devnull = os.open(os.devnull, os.O_WRONLY)
+                opened.callback(os.close, devnull)
+                self._child = Child.spawn(command, env=engine.env, stdin_fd=stdin, output=(devnull, devnull))
+            except (ProgramNotFound, ProgramNotStarted, OSError) as error:
+                self._error = error
 
 
 class Watchdogs:
@@ -87,19 +87,18 @@ class Watchdogs:
             shell = self._one_more(engine)
             try:
                 shell.wait()
-            except (ProgramNotFound, ProgramNotStarted) as error:
+            except (ProgramNotFound, ProgramNotStarted, OSError) as error:
                 self._shells[_key(engine)] = None, self._shells[_key(engine)][1]
                 shell.end()
                 log.warning("no watchdog: after a SIGKILL the next run removes what is left (%s)", error)
+            except BaseException:
+                self._one_less(engine)
+                raise
 
     def release(self, engine: Engine) -> None:
         """As often as :meth:`hold`; the last one ends the shell."""
         with self._lock:
-            shell, count = self._shells.pop(_key(engine), (None, 0))
-            if count > 1:
-                self._shells[_key(engine)] = shell, count - 1
-            elif shell is not None:
-                shell.end()
+            self._one_less(engine)
 
     def network(self, engine: Engine, name: str) -> None:
         """Have a network removed too that is about to be made."""
@@ -125,6 +124,13 @@ class Watchdogs:
         shell = shell or _Shell(engine)
         self._shells[_key(engine)] = shell, count + 1
         return shell
+
+    def _one_less(self, engine: Engine) -> None:
+        shell, count = self._shells.pop(_key(engine), (None, 0))
+        if count > 1:
+            self._shells[_key(engine)] = shell, count - 1
+        elif shell is not None:
+            shell.end()
 
 
 def _key(engine: Engine) -> tuple[int, str]:

@@ -1,4 +1,5 @@
-"""watchdog.sh by itself, with a docker, a timeout and a sleep of our own on PATH: what it does and how long."""
+"""watchdog.sh by itself, with a docker, a timeout and a sleep of our own on PATH: what it does and how long; and a run
+that cannot start it."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import ivdocker
-from tests.conftest import wait_until
+from tests.conftest import Cli, Engine, ModelFactory, wait_until
 
 SCRIPT = Path(ivdocker.__file__).parent / "lifecycle" / "watchdog.sh"
 LABEL = "ivdocker.session=abc"
@@ -159,3 +160,12 @@ def ignores(pid: int, signum: int) -> bool:
         return True
     mask = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("SigIgn"))
     return bool(int(mask, 16) >> (signum - 1) & 1)
+
+
+def test_a_machine_without_a_shell_is_told_of_and_no_reason_to_fail(
+    engine: Engine, cli: Cli, model: ModelFactory
+) -> None:
+    docker_alone = os.environ["PATH"].partition(os.pathsep)[0]
+    done = cli("validate", model(), f"--image={engine.image}", env={"PATH": docker_alone})
+    assert (done.returncode, done.stderr.count("no watchdog: ")) == (0, 1), done.stderr
+    assert "after a SIGKILL the next run removes what is left (sh)" in done.stderr
