@@ -45,3 +45,10 @@ def how_it_stopped(model: Path, image: str, evidence: Path) -> tuple[list[str], 
     signals = [event["Actor"]["Attributes"]["signal"] for event in events if event["Action"] == "kill"]
     (code,) = [event["Actor"]["Attributes"]["exitCode"] for event in events if event["Action"] == "die"]
     return signals, code
+
+
+def linear_model(folder: Path, **more: object) -> Path:
+    """A folder with weights.json, as the examples of KServe and Vertex read it."""
+    folder.mkdir()
+    (folder / "weights.json").write_text(json.dumps({"weights": [0.5, -1.0], "bias": 2.0, **more}))
+    return folder

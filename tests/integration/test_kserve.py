@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 import ivdocker
 from tests.conftest import Cli
-from tests.integration.servers import EXAMPLES, blessed_run, failure_of, how_it_stopped, requests_file
+from tests.integration.servers import EXAMPLES, blessed_run, failure_of, how_it_stopped, linear_model, requests_file
 
 IMAGE = "ivdocker/kserve:0.21.0"
 MODELS = EXAMPLES / "kserve"
 REQUEST = {"instances": [[4.0, 1.0]]}
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("server_image")]
-
-
-def model_of(folder: Path, **more: object) -> Path:
-    folder.mkdir()
-    (folder / "weights.json").write_text(json.dumps({"weights": [0.5, -1.0], "bias": 2.0, **more}))
-    return folder
 
 
 def test_the_example_is_blessed_with_right_answers_by_both_protocols(cli: Cli) -> None:
@@ -39,7 +32,7 @@ def test_an_exception_while_loading_is_told_in_its_words(cli: Cli) -> None:
 
 
 def test_a_missing_file_is_told_with_its_name(tmp_path: Path) -> None:
-    model = model_of(tmp_path / "empty")
+    model = linear_model(tmp_path / "empty")
     (model / "weights.json").unlink()
     failure = failure_of(model, IMAGE)
     assert failure.code == "model-load-failed"
@@ -48,19 +41,19 @@ def test_a_missing_file_is_told_with_its_name(tmp_path: Path) -> None:
 
 
 def test_a_model_that_does_not_say_that_it_is_ready_is_told(tmp_path: Path) -> None:
-    failure = failure_of(model_of(tmp_path / "unready", ready=False), IMAGE)
+    failure = failure_of(linear_model(tmp_path / "unready", ready=False), IMAGE)
     assert failure.code == "model-load-failed"
     assert "no model that is ready" in failure.message
 
 
 def test_a_model_that_loads_slowly_is_asked_only_when_it_is_ready(tmp_path: Path) -> None:
-    model = model_of(tmp_path / "slow", load_seconds=3)
+    model = linear_model(tmp_path / "slow", load_seconds=3)
     report = ivdocker.validate(model, images=[IMAGE], requests=requests_file(tmp_path, REQUEST), timeout_s=60)
     assert report.blessed, report.runs[0].failure
 
 
 def test_a_model_that_never_loads_is_a_timeout_with_its_name(tmp_path: Path) -> None:
-    failure = failure_of(model_of(tmp_path / "stuck", load_seconds=3600), IMAGE, timeout_s=5)
+    failure = failure_of(linear_model(tmp_path / "stuck", load_seconds=3600), IMAGE, timeout_s=5)
     assert failure.code == "load-timeout"
     assert "'stuck' was not ready" in failure.message
 

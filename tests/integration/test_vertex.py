@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,19 +9,13 @@ import pytest
 import ivdocker
 from ivdocker.runners.options import RunOptions
 from tests.conftest import Cli
-from tests.integration.servers import EXAMPLES, blessed_run, failure_of, how_it_stopped, requests_file
+from tests.integration.servers import EXAMPLES, blessed_run, failure_of, how_it_stopped, linear_model, requests_file
 
 IMAGE = "ivdocker/vertex:2.7.0"
 MODELS = EXAMPLES / "vertex"
 REQUEST = {"instances": [[4.0, 1.0]]}
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("server_image")]
-
-
-def model_of(folder: Path, **more: object) -> Path:
-    folder.mkdir()
-    (folder / "weights.json").write_text(json.dumps({"weights": [0.5, -1.0], "bias": 2.0, **more}))
-    return folder
 
 
 def test_the_example_is_blessed_with_right_answers_and_known_by_what_the_image_runs(cli: Cli) -> None:
@@ -47,7 +40,7 @@ def test_an_exception_of_processes_that_are_started_again_for_ever_is_told_in_it
 
 
 def test_a_missing_file_is_told_with_its_name(tmp_path: Path) -> None:
-    model = model_of(tmp_path / "empty")
+    model = linear_model(tmp_path / "empty")
     (model / "weights.json").unlink()
     failure = failure_of(model, IMAGE)
     assert failure.code == "container-exited"
@@ -55,7 +48,7 @@ def test_a_missing_file_is_told_with_its_name(tmp_path: Path) -> None:
 
 
 def test_a_model_that_loads_slowly_is_asked_only_when_it_is_ready(tmp_path: Path) -> None:
-    model = model_of(tmp_path / "slow", load_seconds=3)
+    model = linear_model(tmp_path / "slow", load_seconds=3)
     report = ivdocker.validate(model, images=[IMAGE], requests=requests_file(tmp_path, REQUEST), timeout_s=60)
     assert report.blessed, report.runs[0].failure
 
