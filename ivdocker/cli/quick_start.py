@@ -1,4 +1,4 @@
-"""L6. Imports sh in a third of the time (30 ms, not 100), in this program, where nobody awaits or asks for its version.
+"""L6. Imports sh in a third of the time, in this program, where nobody awaits or asks for its version.
 
 sh imports asyncio for those who await, importlib.metadata for its version, inspect for callables that take output and
 platform for the system's name; logging imports linecache and textwrap for tracebacks. Meanwhile stand-ins take their

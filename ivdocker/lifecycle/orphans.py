@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Literal
@@ -73,18 +72,18 @@ class Sweeps:
         """Begin; who sweeps first in the block finds docker's answer there."""
         # Why docker cannot be run, who sweeps will say.
         with contextlib.suppress(EngineError):
-            self._begun[_key(engine)] = engine.begin_ps(ownership.SESSION)
+            self._begun[ownership.key(engine)] = engine.begin_ps(ownership.SESSION)
         try:
             yield
         finally:
-            begun = self._begun.pop(_key(engine), None)
+            begun = self._begun.pop(ownership.key(engine), None)
             if begun is not None:
                 begun.kill()
 
     def sweep(self, engine: Engine, cancel: threading.Event) -> None:
         """Remove the orphans, as far as the engine names them and lets them go, unless this process did so within the
         last minute. Raises EngineError when the engine does not answer, process.Cancelled."""
-        key = _key(engine)
+        key = ownership.key(engine)
         if key in self._swept and self._swept[key].seconds < _AGAIN_S:
             return
         begun = self._begun.pop(key, None)
@@ -101,10 +100,6 @@ class Sweeps:
             if its_fate == "orphan":
                 _remove(engine, container)
         self._swept[key] = clock.Stopwatch()
-
-
-def _key(engine: Engine) -> tuple[int, str]:
-    return os.getpid(), engine.command_line([])
 
 
 def _remove(engine: Engine, orphan: Listed) -> None:

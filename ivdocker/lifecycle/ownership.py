@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ivdocker import clock
+from ivdocker.engine.client import Engine
 from ivdocker.processes import this_process
 
 SESSION = "ivdocker.session"
@@ -26,6 +27,11 @@ _sessions: dict[int, str] = {}
 def session() -> str:
     """This process's session; a forked child has one of its own."""
     return _sessions.setdefault(os.getpid(), os.urandom(6).hex())
+
+
+def key(engine: Engine) -> tuple[int, str]:
+    """Of what this process has on that engine; a forked child's is its own."""
+    return os.getpid(), engine.command_line([])
 
 
 def new_name() -> str:

@@ -88,7 +88,7 @@ class Watchdogs:
             try:
                 shell.wait()
             except (ProgramNotFound, ProgramNotStarted, OSError) as error:
-                self._shells[_key(engine)] = None, self._shells[_key(engine)][1]
+                self._shells[ownership.key(engine)] = None, self._shells[ownership.key(engine)][1]
                 shell.end()
                 log.warning("no watchdog: after a SIGKILL the next run removes what is left (%s)", error)
             except BaseException:
@@ -115,27 +115,22 @@ class Watchdogs:
 
     def _tell(self, engine: Engine, line: str) -> None:
         with self._lock:
-            shell, _ = self._shells.get(_key(engine), (None, 0))
+            shell, _ = self._shells.get(ownership.key(engine), (None, 0))
             if shell is not None:
                 shell.tell(line)
 
     def _one_more(self, engine: Engine) -> _Shell:
-        shell, count = self._shells.get(_key(engine), (None, 0))
+        shell, count = self._shells.get(ownership.key(engine), (None, 0))
         shell = shell or _Shell(engine)
-        self._shells[_key(engine)] = shell, count + 1
+        self._shells[ownership.key(engine)] = shell, count + 1
         return shell
 
     def _one_less(self, engine: Engine) -> None:
-        shell, count = self._shells.pop(_key(engine), (None, 0))
+        shell, count = self._shells.pop(ownership.key(engine), (None, 0))
         if count > 1:
-            self._shells[_key(engine)] = shell, count - 1
+            self._shells[ownership.key(engine)] = shell, count - 1
         elif shell is not None:
             shell.end()
-
-
-def _key(engine: Engine) -> tuple[int, str]:
-    """A forked child has watchdogs of its own."""
-    return os.getpid(), engine.command_line([])
 
 
 watchdogs = Watchdogs()

@@ -121,10 +121,10 @@ def _saved_model(model: ModelPath) -> Path:
     """The folder itself, or of a folder of versions the one that TensorFlow Serving serves: the highest."""
     if model.has(*_SAVED_MODEL):
         return model.path
-    latest = max(model.folders(), key=lambda folder: int(folder.version or -1), default=model)
-    if not latest.version or not latest.has(*_SAVED_MODEL):
-        nearest = latest if latest.version else model
-        raise UsageError(f"--warmup: no saved_model.pb in {nearest.location!r}; there is nothing to copy")
+    versions = [folder for folder in model.folders() if folder.version]
+    latest = max(versions, key=lambda folder: int(folder.version or 0), default=model)
+    if not latest.has(*_SAVED_MODEL):
+        raise UsageError(f"--warmup: no saved_model.pb in {latest.location!r}; there is nothing to copy")
     return latest.path
 
 

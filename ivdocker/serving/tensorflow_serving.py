@@ -6,6 +6,7 @@ Facts from the server's sources (tensorflow/serving 2.8 to 2.20): its log lines 
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -279,10 +280,9 @@ class TensorFlowServingClient(BaseModelServerClient):
 
 def _configured(model: ModelPath) -> list[tuple[str, str]]:
     """Name and base path of each model of the model config file; none without one."""
-    if not model.has(_CONFIG):
-        return []
     try:
-        return models_in((model.path / _CONFIG).read_text("utf-8", "replace"))
+        with open(os.path.join(model.location, _CONFIG), encoding="utf-8", errors="replace") as file:
+            return models_in(file.read())
     except OSError:
         return []
 
