@@ -10,7 +10,9 @@ from __future__ import annotations
 TYPE_CHECKING = False  # typing itself takes 10 ms to import
 
 if TYPE_CHECKING:
-    from ivdocker.budgets import Budgets
+    from ivdocker.container.base import BaseModelServerRunner
+    from ivdocker.container.options import RunOptions
+    from ivdocker.container.runner import LocalDockerRunner
     from ivdocker.errors import (
         DeadlineExceeded,
         EnvironmentFailed,
@@ -22,44 +24,42 @@ if TYPE_CHECKING:
         ValidationFailed,
     )
     from ivdocker.report.verdict import Report, RunReport
-    from ivdocker.runners.base import BaseModelServerRunner
-    from ivdocker.runners.local_docker import LocalDockerRunner
-    from ivdocker.runners.options import RunOptions
-    from ivdocker.server import Server, serve
-    from ivdocker.serving.base import ServingBinary
-    from ivdocker.serving.client import Endpoint
-    from ivdocker.serving.tensorflow_serving import TensorFlowServing
-    from ivdocker.serving.triton import Triton
-    from ivdocker.spec import RequestSpec, ServingSpec, ValidationSpec
-    from ivdocker.validation import validate
+    from ivdocker.servers.base import ServingBinary
+    from ivdocker.servers.client import Endpoint
+    from ivdocker.servers.tensorflow_serving import TensorFlowServing
+    from ivdocker.servers.triton import Triton
+    from ivdocker.tfx import RequestSpec, ServingSpec, ValidationSpec
+    from ivdocker.validation.budgets import Budgets
+    from ivdocker.validation.serve import Server, serve
+    from ivdocker.validation.validate import validate
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "BaseModelServerRunner": "runners.base",
-    "Budgets": "budgets",
+    "BaseModelServerRunner": "container.base",
+    "Budgets": "validation.budgets",
     "DeadlineExceeded": "errors",
-    "Endpoint": "serving.client",
+    "Endpoint": "servers.client",
     "EnvironmentFailed": "errors",
     "Failure": "errors",
     "GracefulShutdown": "errors",
     "InfraValidationError": "errors",
     "JobAborted": "errors",
-    "LocalDockerRunner": "runners.local_docker",
+    "LocalDockerRunner": "container.runner",
     "Report": "report.verdict",
-    "RequestSpec": "spec",
-    "RunOptions": "runners.options",
+    "RequestSpec": "tfx",
+    "RunOptions": "container.options",
     "RunReport": "report.verdict",
-    "Server": "server",
-    "ServingBinary": "serving.base",
-    "ServingSpec": "spec",
-    "TensorFlowServing": "serving.tensorflow_serving",
-    "Triton": "serving.triton",
+    "Server": "validation.serve",
+    "ServingBinary": "servers.base",
+    "ServingSpec": "tfx",
+    "TensorFlowServing": "servers.tensorflow_serving",
+    "Triton": "servers.triton",
     "UsageError": "errors",
     "ValidationFailed": "errors",
-    "ValidationSpec": "spec",
-    "serve": "server",
-    "validate": "validation",
+    "ValidationSpec": "tfx",
+    "serve": "validation.serve",
+    "validate": "validation.validate",
 }
 
 __all__ = [

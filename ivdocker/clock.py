@@ -1,4 +1,4 @@
-"""L1. The only importer of time: public deadlines are UTC timestamps, inside everything is monotonic."""
+"""The only importer of time: public deadlines are UTC timestamps, inside everything is monotonic."""
 
 import time
 from typing import NamedTuple

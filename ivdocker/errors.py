@@ -1,4 +1,4 @@
-"""L0. Every error ivdocker raises, and the failure that it carries.
+"""Every error ivdocker raises, and the failure that it carries.
 
 ::
 

@@ -1,11 +1,14 @@
-"""L1. HTTP with a deadline over the whole exchange and a bound on what is read."""
+"""HTTP with a deadline over the whole exchange and a bound on what is read."""
 
+import http.client
 import json
+import socket
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ivdocker import clock
+from ivdocker.text import one_line
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of an answer that we are ready to read."""
@@ -19,7 +22,7 @@ class HttpError(Exception):
         self.kind = kind
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """A whole answer; ``seconds`` from connecting to its last byte."""
 
     status: int
@@ -39,14 +42,6 @@ class Answer(NamedTuple):
             raise ValueError("nested too deeply") from None
 
 
-def prepare() -> None:
-    """Import what a request needs: 30 ms, to be spent while nothing waits for them."""
-    import encodings.idna  # noqa: F401  (getaddrinfo's, for any host)
-    import http.client  # noqa: F401
-
-    from ivdocker import connection  # noqa: F401
-
-
 def request(
     method: str,
     address: tuple[str, int],
@@ -55,21 +50,17 @@ def request(
     deadline: clock.Deadline,
     body: bytes | None = None,
     headers: Mapping[str, str] = MappingProxyType({}),
-) -> Answer:
+) -> Response:
     """One request to ``address`` (host and port) on a connection of its own.
 
     The connection is closed after it: an idle one makes Triton's shutdown wait for it. Raises HttpError.
     """
-    import http.client
-
-    from ivdocker.connection import connect
-
     host, port = address
     watch = clock.Stopwatch()
     connection = http.client.HTTPConnection(host, port)
     response: http.client.HTTPResponse | None = None
     try:
-        connection.sock = connect(host, port, deadline)
+        connection.sock = _connect(host, port, deadline)
         connection.request(method, path, body, {**headers, "Connection": "close"})
         response = connection.getresponse()
         content = response.read(BODY_LIMIT + 1)
@@ -84,7 +75,7 @@ def request(
     except (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError) as error:
         raise HttpError("reset", f"{host}:{port} closed the connection ({type(error).__name__})") from None
     except http.client.HTTPException as error:
-        said = " ".join(str(error).split())[:100] or type(error).__name__
+        said = one_line(str(error))[:100] or type(error).__name__
         raise HttpError("protocol", f"{host}:{port} does not speak HTTP ({said})") from None
     except OSError as error:
         raise HttpError("refused", f"cannot reach {host}:{port}: {error.strerror or error}") from None
@@ -92,4 +83,35 @@ def request(
         if response is not None:
             response.close()
         connection.close()
-    return Answer(response.status, content, watch.seconds, response.headers.get_content_type())
+    return Response(response.status, content, watch.seconds, response.headers.get_content_type())
+
+
+class _DeadlineSocket(socket.socket):
+    """A socket's own timeout starts anew with every byte;
+    a server that drips one byte a second would never reach it."""
+
+    deadline: clock.Deadline
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(_seconds_left(self.deadline))
+        return super().recv_into(*args, **kwargs)
+
+
+def _connect(host: str, port: int, deadline: clock.Deadline) -> socket.socket:
+    """Raises TimeoutError when the deadline passes, now or while it is read from; OSError."""
+    plain = socket.create_connection((host, port), timeout=_seconds_left(deadline))
+    connected = _DeadlineSocket(fileno=plain.detach())
+    try:
+        connected.deadline = deadline
+        connected.settimeout(_seconds_left(deadline))
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        connected.close()
+        raise
+    return connected
+
+
+def _seconds_left(deadline: clock.Deadline) -> float:
+    if deadline.expired:
+        raise TimeoutError
+    return deadline.remaining

@@ -1,4 +1,4 @@
-"""L1. What the user calls the model: a folder on this machine or a URI, looked at once and never copied."""
+"""What the user calls the model: a folder on this machine or a URI, looked at once and never copied."""
 
 import os
 import re

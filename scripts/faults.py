@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 
-from faults_catalogue import Fault, Outcome, completed, other_faults, signal_faults, verdict_faults
+from faults_catalogue import Fault, RequestResult, completed, other_faults, signal_faults, verdict_faults
 from faults_elsewhere import elsewhere_faults
 from faults_engine import SecondEngine, can_have_one, engine_faults, orphan_faults, without_engine_faults
 from faults_lab import HERE, IMAGE, MODEL, REQUESTS, Left, Missed, Run, default_signals
@@ -90,7 +90,7 @@ def tried(fault: Fault) -> bool:
     try:
         outcome = fault.check()
     except Exception as error:  # noqa: BLE001  (one broken fault must not hide the others)
-        outcome = Outcome("?", time.monotonic() - began, wrong=[f"{type(error).__name__}: {error}"])
+        outcome = RequestResult("?", time.monotonic() - began, wrong=[f"{type(error).__name__}: {error}"])
     held = not outcome.wrong and not outcome.left
     name = f"{fault.group}: {fault.name}"
     line = f"{name:<46} {fault.moment:<23} {outcome.got:<24} {outcome.seconds:7.1f}  {outcome.left}"
@@ -133,7 +133,7 @@ class Hit:
     trouble: str
 
 
-class Pace:
+class SendOptions:
     """How long an undisturbed run takes at present, as many at a time as in the storm: the machine is not ours alone,
     so it is measured again and again."""
 
@@ -153,7 +153,7 @@ class Pace:
 def storm(number: int, seed: int) -> bool:
     """``number`` of each kind; True when nothing was left and every exit code was right."""
     watch = time.monotonic()
-    pace, shots = Pace(), planned(number, seed)
+    pace, shots = SendOptions(), planned(number, seed)
     say(
         f"signal storm: {len(shots)} runs, {_WORKERS} at a time, seed {seed}, at 0 to {_UNTIL} of the median run"
         f" (at first {pace.median:.2f} s)"

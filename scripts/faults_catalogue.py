@@ -26,7 +26,7 @@ MEMORY_MB = 64
 
 
 @dataclass
-class Outcome:
+class RequestResult:
     """What came of a fault; ``wrong`` says what should have been otherwise."""
 
     got: str
@@ -42,7 +42,7 @@ class Fault:
     group: str
     name: str
     moment: str
-    check: Callable[[], Outcome]
+    check: Callable[[], RequestResult]
 
     @property
     def line(self) -> str:
@@ -138,15 +138,15 @@ def signal_faults() -> Iterator[Fault]:
         yield Fault("signal", name, "pull (drips)", partial(_pull_signalled, signum, group, code))
 
 
-def _signalled(stage: Stage, signums: list[signal.Signals], group: bool, code: int) -> Outcome:
+def _signalled(stage: Stage, signums: list[signal.Signals], group: bool, code: int) -> RequestResult:
     with folder() as path, started(HERE, validate(make_model(path, stage.standin), *stage.args)) as run:
         wait_until(lambda: run.ended or stage.reached(run), END_S, stage.name, pause=0.005)
         return _send_and_look(run, signums, group, code, stage.at_most_s)
 
 
-def _send_and_look(run: Run, signums: list[signal.Signals], group: bool, code: int, at_most_s: float) -> Outcome:
+def _send_and_look(run: Run, signums: list[signal.Signals], group: bool, code: int, at_most_s: float) -> RequestResult:
     if run.ended:
-        return Outcome(str(run.exit_code), 0, wrong=[f"it ended before the signal: {run.stderr[-300:]}"])
+        return RequestResult(str(run.exit_code), 0, wrong=[f"it ended before the signal: {run.stderr[-300:]}"])
     sent = time.monotonic()
     for number, signum in enumerate(signums):
         # Two signals of one kind at once are one to the kernel.
@@ -154,7 +154,7 @@ def _send_and_look(run: Run, signums: list[signal.Signals], group: bool, code: i
         run.send(signum, group)
     run.wait(END_S)
     seconds = time.monotonic() - sent
-    outcome = Outcome(str(run.exit_code), seconds, run.wait_for_nothing())
+    outcome = RequestResult(str(run.exit_code), seconds, run.wait_for_nothing())
     if run.exit_code != code:
         outcome.wrong.append(f"exit code {run.exit_code}, not {code}: {run.stderr[-300:]}")
     limit = at_most_s * slack()
@@ -163,7 +163,7 @@ def _send_and_look(run: Run, signums: list[signal.Signals], group: bool, code: i
     return outcome
 
 
-def _pull_signalled(signum: signal.Signals, group: bool, code: int) -> Outcome:
+def _pull_signalled(signum: signal.Signals, group: bool, code: int) -> RequestResult:
     with folder() as path, Registry("drip") as registry, started(HERE, pulling(make_model(path), registry)) as run:
         wait_until(lambda: run.ended or registry.dripping, END_S, "the pull")
         outcome = _send_and_look(run, [signum], group, code, _AT_ONCE_S)
@@ -256,7 +256,7 @@ def verdict_faults() -> Iterator[Fault]:
     yield Fault("server", "registry stalls", "pull (120 s)", partial(_bad_pull, "stall", "pull-stalled", "no progress"))
 
 
-def _judged(row: Verdict) -> Outcome:
+def _judged(row: Verdict) -> RequestResult:
     with folder() as path:
         model = make_model(path, row.standin, row.content)
         args = list(row.args)
@@ -276,29 +276,29 @@ def expect(
     place: Place = HERE,
     env: Mapping[str, str] | None = None,
     seconds: float = 150,
-) -> Outcome:
+) -> RequestResult:
     """Run it to its end."""
     with started(place, args, env) as run:
         run.wait(seconds)
         return judged(run, exit_code, code)
 
 
-def judged(run: Run, exit_code: int, code: str, words: str = "") -> Outcome:
+def judged(run: Run, exit_code: int, code: str, words: str = "") -> RequestResult:
     """What came of a run that has ended; ``words`` must be in what it said."""
-    outcome = Outcome(f"{run.exit_code} {' '.join(run.codes())}", run.seconds, run.wait_for_nothing())
+    outcome = RequestResult(f"{run.exit_code} {' '.join(run.codes())}", run.seconds, run.wait_for_nothing())
     if run.exit_code != exit_code or set(run.codes()) != {code} or words not in run.stderr:
         outcome.wrong.append(f"not {exit_code} {code} {words}: {run.stderr[-400:]}")
     return outcome
 
 
-def _no_version() -> Outcome:
+def _no_version() -> RequestResult:
     with folder() as path:
         model = make_model(path)
         (model / "1").rename(model / "one")
         return expect(validate(model), 1, "model-load-failed")
 
 
-def _bad_pull(behaviour: Behaviour, code: str, words: str) -> Outcome:
+def _bad_pull(behaviour: Behaviour, code: str, words: str) -> RequestResult:
     with folder() as path, Registry(behaviour) as registry, started(HERE, pulling(make_model(path), registry)) as run:
         run.wait(200)
         return judged(run, 3, code, words)
@@ -321,14 +321,14 @@ def other_faults() -> Iterator[Fault]:
     yield Fault("evidence", "SIGTERM", "query (hangs)", partial(_evidence, signal.SIGTERM, False, 143))
 
 
-def _memory(standin: Mapping[str, object], exit_code: int, code: str) -> Outcome:
+def _memory(standin: Mapping[str, object], exit_code: int, code: str) -> RequestResult:
     with folder() as path:
         (path / "one.jsonl").write_text('{"instances": [1.0]}\n')
         args = validate(make_model(path, standin), f"--requests={path / 'one.jsonl'}")
         with started(HERE, args) as run:
             run.wait(240)
             got = f"{run.exit_code} {' '.join(run.codes())}, {run.peak_mb:.0f} MB"
-            outcome = Outcome(got, run.seconds, run.wait_for_nothing())
+            outcome = RequestResult(got, run.seconds, run.wait_for_nothing())
             if run.peak_mb > MEMORY_MB:
                 outcome.wrong.append(f"{run.peak_mb:.0f} MB, more than {MEMORY_MB}")
             if run.exit_code != exit_code or run.codes() != [code]:
@@ -336,7 +336,7 @@ def _memory(standin: Mapping[str, object], exit_code: int, code: str) -> Outcome
             return outcome
 
 
-def _secret(standin: Mapping[str, object], exit_code: int) -> Outcome:
+def _secret(standin: Mapping[str, object], exit_code: int) -> RequestResult:
     token, in_file = f"token-{secrets.token_hex(8)}", f"file-{secrets.token_hex(8)}"
     with folder() as path:
         (path / "env").write_text(f"PASSWORD={in_file}\n")
@@ -347,7 +347,7 @@ def _secret(standin: Mapping[str, object], exit_code: int) -> Outcome:
             while not run.ended and time.monotonic() - run.started < END_S:
                 in_argv |= _in_any_command_line((token, in_file))
                 time.sleep(0.01)
-            outcome = Outcome(f"{run.exit_code} {' '.join(run.codes())}", run.seconds, run.wait_for_nothing())
+            outcome = RequestResult(f"{run.exit_code} {' '.join(run.codes())}", run.seconds, run.wait_for_nothing())
             if in_argv:
                 outcome.wrong.append("a secret stood in a command line")
             for file in run.folder.rglob("*"):
@@ -367,7 +367,7 @@ def _in_any_command_line(texts: tuple[str, ...]) -> bool:
     return found
 
 
-def _evidence(signum: signal.Signals, group: bool, code: int) -> Outcome:
+def _evidence(signum: signal.Signals, group: bool, code: int) -> RequestResult:
     with folder() as path:
         args = validate(make_model(path, {"hang_requests": True}), *_ASKING, "--evidence=evidence")
         with started(HERE, args) as run:

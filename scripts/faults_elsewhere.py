@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
-from faults_catalogue import END_S, Fault, Outcome, folder, judged, pulling, started
+from faults_catalogue import END_S, Fault, RequestResult, folder, judged, pulling, started
 from faults_engine import SecondEngine
 from faults_lab import make_model
 from faults_registry import Registry
@@ -21,7 +21,7 @@ def elsewhere_faults() -> Iterator[Fault]:
     yield Fault("engine", "it does not see our files", "start (docker run)", _other_files)
 
 
-def _full_disk() -> Outcome:
+def _full_disk() -> RequestResult:
     with folder() as path, closing(SecondEngine(disk_mb=_DISK_MB)) as engine:
         engine.start()
         with (
@@ -32,7 +32,7 @@ def _full_disk() -> Outcome:
             return judged(run, 3, "disk-full", "the disk of the container engine is full")
 
 
-def _other_files() -> Outcome:
+def _other_files() -> RequestResult:
     """As with an engine on another machine, or when we are in a container and it is not."""
     with folder() as path, folder() as tar, closing(SecondEngine(hidden=path)) as engine:
         engine.start()

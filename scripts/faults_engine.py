@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from faults_catalogue import END_S, Fault, Outcome, completed, folder, slack, started, validate
+from faults_catalogue import END_S, Fault, RequestResult, completed, folder, slack, started, validate
 from faults_lab import HERE, IMAGE, LABEL, ROOT, Left, Place, Run, make_model, wait_until
 
 HOST = "faults-orphans"
@@ -120,14 +120,14 @@ def without_engine_faults() -> Iterator[Fault]:
         yield Fault("engine", "no permission", "start", _no_permission)
 
 
-def _no_engine(place: Place, code: str, *args: str) -> Outcome:
+def _no_engine(place: Place, code: str, *args: str) -> RequestResult:
     with folder() as path:
         command = validate(make_model(path), *args)
         run = Run(Place(place.wrapper, place.env), command)
         try:
             run.wait(END_S)
             processes = tuple(run.processes().values())
-            outcome = Outcome(f"{run.exit_code} {' '.join(run.codes())}", run.seconds, Left(processes=processes))
+            outcome = RequestResult(f"{run.exit_code} {' '.join(run.codes())}", run.seconds, Left(processes=processes))
             if run.exit_code != 3 or run.codes() != [code]:
                 outcome.wrong.append(f"not 3 {code}: {run.stderr[-300:]}")
             if run.seconds > _NO_ENGINE_S * slack():
@@ -138,7 +138,7 @@ def _no_engine(place: Place, code: str, *args: str) -> Outcome:
             run.clean()
 
 
-def _no_permission() -> Outcome:
+def _no_permission() -> RequestResult:
     """Root that may not override permissions, before a socket that belongs to somebody else."""
     with folder() as path, socket.socket(socket.AF_UNIX) as listener:
         address = str(path / "docker.sock")
@@ -175,7 +175,7 @@ def _with_call_timeout(path: Path) -> list[object]:
     return ["validate", model, f"--spec={spec}", "--json=report.json"]
 
 
-def _broken(engine: SecondEngine, what: str, reached: Callable[[Run], bool], code: str) -> Outcome:
+def _broken(engine: SecondEngine, what: str, reached: Callable[[Run], bool], code: str) -> RequestResult:
     with folder() as path, started(engine.place, _with_call_timeout(path), host=HOST) as run:
         wait_until(lambda: run.ended or reached(run), END_S, "the moment", pause=0.005)
         broken_at = time.monotonic()
@@ -189,7 +189,7 @@ def _broken(engine: SecondEngine, what: str, reached: Callable[[Run], bool], cod
             processes = tuple(run.processes().values())
         if what == "SIGKILL":
             engine.start()
-        outcome = Outcome(f"{run.exit_code} {' '.join(run.codes())}", seconds)
+        outcome = RequestResult(f"{run.exit_code} {' '.join(run.codes())}", seconds)
         if run.exit_code != 3 or run.codes() not in ([code], ["engine-unreachable"]):
             outcome.wrong.append(f"not 3 {code}: {run.stderr[-300:]}")
         if "bug in ivdocker" in run.stderr:
@@ -208,7 +208,7 @@ def _left_by_next_run(engine: SecondEngine, run: Run) -> Left:
         return left if following.exit_code == 0 else Left(files=(f"next run: {following.stderr[-200:]}",))
 
 
-def _signal_while_frozen(engine: SecondEngine) -> Outcome:
+def _signal_while_frozen(engine: SecondEngine) -> RequestResult:
     with folder() as path, started(engine.place, _with_call_timeout(path), host=HOST) as run:
         wait_until(lambda: run.ended or completed(run, "running"), END_S, "the load")
         with engine.frozen():
@@ -216,20 +216,20 @@ def _signal_while_frozen(engine: SecondEngine) -> Outcome:
             run.send(signal.SIGTERM)
             run.wait(60)
             seconds = time.monotonic() - sent
-        outcome = Outcome(str(run.exit_code), seconds)
+        outcome = RequestResult(str(run.exit_code), seconds)
         if run.exit_code != 143:
             outcome.wrong.append(f"exit code {run.exit_code}, not 143: {run.stderr[-300:]}")
         outcome.left = _left_by_next_run(engine, run)
         return outcome
 
 
-def _restarted(engine: SecondEngine) -> Outcome:
+def _restarted(engine: SecondEngine) -> RequestResult:
     with folder() as path, started(engine.place, _with_call_timeout(path), host=HOST) as run:
         wait_until(lambda: run.ended or completed(run, "running"), END_S, "the load")
         engine.kill()
         engine.start()
         run.wait(120)
-        outcome = Outcome(f"{run.exit_code} {' '.join(run.codes())}", run.seconds)
+        outcome = RequestResult(f"{run.exit_code} {' '.join(run.codes())}", run.seconds)
         if run.exit_code not in (1, 3) or run.codes() not in (["engine-unreachable"], ["container-exited"]):
             outcome.wrong.append(f"not 3 engine-unreachable: {run.stderr[-300:]}")
         if run.exit_code == 1:
@@ -263,14 +263,14 @@ class Orphans:
         self._wrong: list[str] = []
         self._watch = 0.0
 
-    def swept(self) -> Outcome:
+    def swept(self) -> RequestResult:
         self._begin()
         with self._orphan() as run:
             self._ivdocker(*validate(make_model(run.folder / "next")))
             self._expect("the next run removed it", not run.containers())
         return self._end()
 
-    def pruned(self) -> Outcome:
+    def pruned(self) -> RequestResult:
         self._begin()
         with self._orphan() as run:
             name = str(run.containers()[0]["Names"])
@@ -284,7 +284,7 @@ class Orphans:
             self._expect("it is gone", not run.containers())
         return self._end()
 
-    def untouched(self) -> Outcome:
+    def untouched(self) -> RequestResult:
         self._begin()
         label = f"{LABEL}=stranger"
         self._place.docker("run", "--detach", f"--label={label}", "--entrypoint=sleep", IMAGE, "600")
@@ -307,7 +307,7 @@ class Orphans:
     def _serving(self, path: Path) -> contextlib.AbstractContextManager[Run]:
         return started(self._place, ["serve", make_model(path), f"--image={IMAGE}"], host=HOST)
 
-    def kept(self) -> Outcome:
+    def kept(self) -> RequestResult:
         self._begin()
         with folder() as path:
             args = validate(make_model(path, {"exit_during_load": 3}), "--keep")
@@ -321,16 +321,16 @@ class Orphans:
                 self._expect("prune --all removes it", not run.containers())
         return self._end()
 
-    def foreign(self) -> Outcome:
+    def foreign(self) -> RequestResult:
         return self._forged({"host": "elsewhere"}, plain=False, every=True)
 
-    def reused_pid(self) -> Outcome:
+    def reused_pid(self) -> RequestResult:
         return self._forged({"started": "1"}, plain=True, every=True)
 
-    def earlier_boot(self) -> Outcome:
+    def earlier_boot(self) -> RequestResult:
         return self._forged({"boot": "an-earlier-boot/ns", "pid": "1"}, plain=True, every=True)
 
-    def _forged(self, changed: dict[str, str], plain: bool, every: bool) -> Outcome:
+    def _forged(self, changed: dict[str, str], plain: bool, every: bool) -> RequestResult:
         """A container with our own labels, but for what is changed: is it removed by prune, and by prune --all?"""
         self._begin()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -378,6 +378,6 @@ class Orphans:
         if not holds:
             self._wrong.append(f"not so: {what}")
 
-    def _end(self) -> Outcome:
+    def _end(self) -> RequestResult:
         left = tuple(str(found["Names"]) for found in self._place.containers("ivdocker.session"))
-        return Outcome("0", time.monotonic() - self._watch, Left(left), self._wrong)
+        return RequestResult("0", time.monotonic() - self._watch, Left(left), self._wrong)

@@ -1,4 +1,4 @@
-"""L6. ``ivdocker``: finds the command, runs it, turns what is raised into one line and an exit code.
+"""``ivdocker``: finds the command, runs it, turns what is raised into one line and an exit code.
 
 A command's file is imported when it is called for, and what it needs beyond its arguments when it runs: sh alone takes
 100 ms, and ``--version`` needs none of it.
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None, start: Callable[[], None] = lambda: 
     if arguments.command not in COMMANDS:
         given = f"unknown command {arguments.command!r}" if arguments.command else "no command given"
         parser.error(f"{given}; choose one of: {', '.join(COMMANDS)}")
-    command = import_module(f"ivdocker.cli.{arguments.command}")
+    command = import_module(f"ivdocker.cli.commands.{arguments.command}")
     subparser = Parser(prog=f"ivdocker {arguments.command}", description=command.DESCRIPTION)
     command.add_arguments(subparser)
     parsed = subparser.parse_args(arguments.arguments)

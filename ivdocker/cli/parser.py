@@ -1,4 +1,4 @@
-"""L6. argparse, with errors in one line."""
+"""argparse, with errors in one line."""
 
 from __future__ import annotations
 

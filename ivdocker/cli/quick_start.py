@@ -1,4 +1,4 @@
-"""L6. Imports sh in a third of the time, in this program, where nobody awaits or asks for its version.
+"""Imports sh in a third of the time, in this program, where nobody awaits or asks for its version.
 
 sh imports asyncio for those who await, importlib.metadata for its version, inspect for callables that take output and
 platform for the system's name; logging imports linecache and textwrap for tracebacks. Meanwhile stand-ins take their
@@ -45,10 +45,10 @@ def import_sh() -> None:
         return
     sys.modules.update(missing)
     try:
-        from ivdocker import process  # noqa: F401
+        import ivdocker.process.run  # noqa: F401
     except Exception:  # noqa: BLE001
         # An sh that needs more of them; it is imported again, with the real ones.
-        for name in ("sh", "ivdocker.process"):
+        for name in ("sh", "ivdocker.process.run"):
             sys.modules.pop(name, None)
     finally:
         for name in missing:

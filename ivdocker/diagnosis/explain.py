@@ -1,4 +1,4 @@
-"""L4. Applies the tables to evidence. Pure."""
+"""Applies the tables to evidence. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import signal
 from collections.abc import Sequence
 from typing import Literal
 
-from ivdocker.diagnosis.table import BROKE_OFF, ENGINE_MESSAGES, SERVER_MESSAGES
+from ivdocker.diagnosis.engine_messages import BROKE_OFF, ENGINE_MESSAGES, SERVER_MESSAGES
 from ivdocker.engine.client import EngineError
 from ivdocker.engine.parse import ContainerState
 from ivdocker.errors import Failure
-from ivdocker.serving.base import Signature
-from ivdocker.serving.client import hint_if_denied
+from ivdocker.servers.base import LogPattern
+from ivdocker.servers.client import hint_if_denied
+from ivdocker.text import one_line, shorten
 
 TAIL_LINES = 10
 _BEFORE_CAUSE = 6
@@ -33,7 +34,7 @@ def engine_failure(error: EngineError, image: str | None = None) -> Failure:
     if error.kind == "timeout":
         hint = "the engine hangs or is overloaded: see whether docker ps answers, and restart it if not"
         return Failure("engine-timeout", f"the engine gave {error.stderr}: {error.command}", hint)
-    text = _one_line(error.stderr) or f"exit code {error.returncode} without a word: {error.command}"
+    text = _without_frame(error.stderr) or f"exit code {error.returncode} without a word: {error.command}"
     found = _first(ENGINE_MESSAGES, [error.stderr])
     if found is None:
         return Failure("engine-error", f"the engine refused: {text}")
@@ -57,11 +58,11 @@ def left_by(error: EngineError) -> Container:
     return "none" if is_early or error.kind == "missing" else "possible"
 
 
-def ended_container(state: ContainerState, log: str, signatures: Sequence[Signature]) -> Failure:
+def ended_container(state: ContainerState, log: str, log_patterns: Sequence[LogPattern]) -> Failure:
     """Why a container ended by itself."""
     name = signal_name(state.exit_code)
     how = f"exit code {state.exit_code}" + (f", {name}" if name else "")
-    failure = _cause(state, log, signatures, how)
+    failure = _cause(state, log, log_patterns, how)
     return failure._replace(exit_code=state.exit_code, signal=name, oom_killed=state.oom_killed)
 
 
@@ -82,24 +83,24 @@ def log_tail(log: str, cause: str | None = None) -> tuple[str, ...]:
     if cause is not None and cause.rstrip() in lines:
         start = max(0, min(start, lines.index(cause.rstrip()) - _BEFORE_CAUSE))
     shown = lines[start : start + TAIL_LINES]
-    return tuple(line if len(line) <= _LINE_LENGTH else f"{line[:_LINE_LENGTH]} ..." for line in shown)
+    return tuple(shorten(line, _LINE_LENGTH) for line in shown)
 
 
-def fatal_line(line: str, log: str, signatures: Sequence[Signature]) -> Failure | None:
+def fatal_line(line: str, log: str, log_patterns: Sequence[LogPattern]) -> Failure | None:
     """What a log line of a server that still runs means, None when it is not the end. The rest of the log may name the
     cause more closely."""
-    if _first([row for row in signatures if row.fatal], [line]) is None:
+    if _first([row for row in log_patterns if row.fatal], [line]) is None:
         return None
-    found = _first(signatures, [*log.splitlines(), line])
+    found = _first(log_patterns, [*log.splitlines(), line])
     if found is None:
         return None
     row, match = found
     return Failure(row.code, _filled(row, match), _hint(row, match), log_tail=log_tail(log, match.string))
 
 
-def fatal_pattern(signatures: Sequence[Signature]) -> re.Pattern[bytes] | None:
+def fatal_pattern(log_patterns: Sequence[LogPattern]) -> re.Pattern[bytes] | None:
     """Finds the lines that :func:`fatal_line` knows."""
-    patterns = [re.sub(r"\?P<\w+>", "?:", row.pattern) for row in signatures if row.fatal]
+    patterns = [re.sub(r"\?P<\w+>", "?:", row.pattern) for row in log_patterns if row.fatal]
     # Many lines at once, where a row's $ means the end of one.
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns).encode(), re.MULTILINE) if patterns else None
 
@@ -112,7 +113,7 @@ def signal_name(exit_code: int) -> str | None:
         return None
 
 
-def _cause(state: ContainerState, log: str, signatures: Sequence[Signature], how: str) -> Failure:
+def _cause(state: ContainerState, log: str, log_patterns: Sequence[LogPattern], how: str) -> Failure:
     tail = log_tail(log)
     if state.oom_killed:
         hint = "give it more with --memory, or load a smaller model"
@@ -121,13 +122,13 @@ def _cause(state: ContainerState, log: str, signatures: Sequence[Signature], how
     if signal_name(state.exit_code) == "SIGILL":
         hint = "the image needs CPU features (AVX, for instance) that this CPU or its emulation does not have"
         return Failure("illegal-instruction", f"the server met an illegal instruction ({how})", hint, log_tail=tail)
-    found = _first([*signatures, *SERVER_MESSAGES], log.splitlines())
+    found = _first([*log_patterns, *SERVER_MESSAGES], log.splitlines())
     if found:
         row, match = found
         message = f"{_filled(row, match)} ({how})"
         return Failure(row.code, message, _hint(row, match), log_tail=log_tail(log, match.string))
     if state.error:
-        text = f"the container did not start: {_one_line(state.error)} ({how})"
+        text = f"the container did not start: {_without_frame(state.error)} ({how})"
         return Failure("container-exited", text, log_tail=tail)
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     last = f"; its last words: {lines[-1][:300]}" if lines else " without a word in its log"
@@ -137,7 +138,7 @@ def _cause(state: ContainerState, log: str, signatures: Sequence[Signature], how
     return Failure("container-exited", f"the server ended by itself ({how}){last}", hint, log_tail=tail)
 
 
-def _first(rows: Sequence[Signature], lines: Sequence[str]) -> tuple[Signature, re.Match[str]] | None:
+def _first(rows: Sequence[LogPattern], lines: Sequence[str]) -> tuple[LogPattern, re.Match[str]] | None:
     """The first row, in the table's order, that any line matches."""
     for row in rows:
         pattern = re.compile(row.pattern, re.IGNORECASE)
@@ -148,20 +149,19 @@ def _first(rows: Sequence[Signature], lines: Sequence[str]) -> tuple[Signature, 
     return None
 
 
-def _filled(row: Signature, match: re.Match[str]) -> str:
-    groups = {name: _one_line(text or "") for name, text in match.groupdict().items()}
+def _filled(row: LogPattern, match: re.Match[str]) -> str:
+    groups = {name: _without_frame(text or "") for name, text in match.groupdict().items()}
     return row.message.format(**groups)
 
 
-def _hint(row: Signature, match: re.Match[str]) -> str:
+def _hint(row: LogPattern, match: re.Match[str]) -> str:
     """Whichever row a server's line matches: what it may not read is put right in one way."""
     denied = hint_if_denied(match.string) if row.code == "model-load-failed" else None
     return denied or row.hint
 
 
-def _one_line(text: str) -> str:
+def _without_frame(text: str) -> str:
     """The message without docker's own frame, in one line of bearable length."""
     text = re.sub(r"(?ms)^\s*(Usage:.*|(Run|See) '\S+ run --help'.*)", "", text)
     text = re.sub(r"(?m)^\s*((docker|Error response from daemon|Error): )+", "", text)
-    line = " ".join(text.split())
-    return line if len(line) <= _LINE_LENGTH else f"{line[:_LINE_LENGTH]} ..."
+    return one_line(text, _LINE_LENGTH)

@@ -1,4 +1,4 @@
-"""L4. Counts what a server's log reports as errors. Pure."""
+"""Counts what a server's log reports as errors. Pure."""
 
 from __future__ import annotations
 

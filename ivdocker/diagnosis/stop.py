@@ -1,4 +1,4 @@
-"""L4. What it means how a server ended after SIGTERM. Pure."""
+"""What it means how a server ended after SIGTERM. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HINT = (
 )
 
 
-def judged(exit_code: int | None, grace_s: float) -> Failure | None:
+def failure_of(exit_code: int | None, grace_s: float) -> Failure | None:
     """The failure of a server that did not end by itself within the grace period, with 0 or 143; None when it did.
 
     ``exit_code`` is None when the engine did not tell.

@@ -1,4 +1,4 @@
-"""L2. Command lines, from plain data: what comes after the program and its host flag. Pure."""
+"""Command lines, from plain data: what comes after the program and its host flag. Pure."""
 
 import csv
 import io

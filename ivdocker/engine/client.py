@@ -1,4 +1,4 @@
-"""L2. The engine: one method per docker verb, each with a deadline."""
+"""The engine: one method per docker verb, each with a deadline."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from ivdocker import clock, process
+from ivdocker import clock
 from ivdocker.engine import argv, parse
 from ivdocker.engine.dialect import Dialect
 from ivdocker.engine.logs import LogFollower
+from ivdocker.process.run import (
+    Call,
+    Child,
+    Output,
+    ProgramNotFound,
+    ProgramNotStarted,
+    ProgramTimeout,
+    Result,
+)
 
 CALL_TIMEOUT_S = 60.0
 """Seconds that a docker call may take, where nothing else is said (TFX's docker client has the same default)."""
@@ -128,7 +137,7 @@ class Engine:
         return self._call(argv.inspect(name), timeout_s=timeout_s).stdout
 
     def stop(self, name: str, grace_s: int, *, timeout_s: float, cancel: threading.Event) -> None:
-        """SIGTERM, after ``grace_s`` seconds SIGKILL. Raises EngineError, process.Cancelled."""
+        """SIGTERM, after ``grace_s`` seconds SIGKILL. Raises EngineError, Cancelled."""
         self._call(argv.stop(self.dialect, name, grace_s), timeout_s=timeout_s, cancel=cancel)
 
     def remove(self, name: str, *, timeout_s: float | None = None) -> None:
@@ -138,15 +147,13 @@ class Engine:
         if result.returncode != 0 and not re.search(_BEING_REMOVED, result.error_text):
             self._check_not_found(words, result)
 
-    def begin_ps(self, label: str) -> process.Call:
+    def begin_ps(self, label: str) -> Call:
         """Have docker look for the containers while the caller does something else; then :meth:`ps` or kill it.
         Raises EngineError."""
         return self._begin(argv.listing(label))
 
-    def ps(
-        self, label: str, begun: process.Call | None = None, cancel: threading.Event | None = None
-    ) -> list[parse.Listed]:
-        """The containers, in whatever state, that carry the label. Raises EngineError, process.Cancelled."""
+    def ps(self, label: str, begun: Call | None = None, cancel: threading.Event | None = None) -> list[parse.Listed]:
+        """The containers, in whatever state, that carry the label. Raises EngineError, Cancelled."""
         words = argv.listing(label)
         result = self._result(words, begun or self._begin(words), cancel=cancel)
         return self._parsed(words, lambda: parse.listing(result.stdout))
@@ -174,7 +181,7 @@ class Engine:
         """Pull as on a terminal, where docker shows each byte's progress; ``on_output`` gets what it shows.
 
         ``guarded`` is entered with the program's pid for as long as it runs. Raises EngineError (kind ``stalled`` when
-        nothing moved for PULL_IDLE_S seconds), process.Cancelled.
+        nothing moved for PULL_IDLE_S seconds), Cancelled.
         """
         from ivdocker.engine.pull import PullProgress, shown_errors
 
@@ -196,7 +203,7 @@ class Engine:
         try:
             with guarded(child.pid):
                 returncode = child.pump(show, read_errors, patience, cancel)
-        except process.ProgramTimeout:
+        except ProgramTimeout:
             raise EngineError("stalled", self.command_line(words), f"no progress for {PULL_IDLE_S:g} s") from None
         if returncode != 0:
             raise EngineError("failed", self.command_line(words), shown_errors(bytes(errors)), returncode)
@@ -212,12 +219,12 @@ class Engine:
 
     def memory(self, name: str, *, timeout_s: float, cancel: threading.Event) -> int | None:
         """Bytes of memory that the container takes, as ``stats`` says; None when it has ended. Raises EngineError,
-        process.Cancelled."""
+        Cancelled."""
         words = argv.stats(name)
         result = self._call(words, timeout_s=timeout_s, cancel=cancel)
         return self._parsed(words, lambda: parse.memory(result.stdout))
 
-    def start(self, words: Sequence[str], output: tuple[int, int]) -> process.Child:
+    def start(self, words: Sequence[str], output: tuple[int, int]) -> Child:
         """Any docker command whose output goes to two descriptors while it runs. Raises EngineError."""
         return self._spawn(words, output)
 
@@ -268,35 +275,35 @@ class Engine:
         check: bool = True,
         env: Mapping[str, str] | None = None,
         cancel: threading.Event | None = None,
-    ) -> process.Result:
+    ) -> Result:
         call = self._begin(words, env)
         return self._result(words, call, timeout_s=timeout_s, check=check, cancel=cancel)
 
-    def _begin(self, words: Sequence[str], env: Mapping[str, str] | None = None) -> process.Call:
+    def _begin(self, words: Sequence[str], env: Mapping[str, str] | None = None) -> Call:
         added = {**self.env, **(self._quick_env if env is None else env)}
-        return self._started(words, lambda: process.Call(self.command(words), env=added))
+        return self._started(words, lambda: Call(self.command(words), env=added))
 
     def _result(
         self,
         words: Sequence[str],
-        call: process.Call,
+        call: Call,
         *,
         timeout_s: float | None = None,
         check: bool = True,
         cancel: threading.Event | None = None,
-    ) -> process.Result:
+    ) -> Result:
         seconds = self.timeout_s if timeout_s is None else timeout_s
         try:
             result = call.result(clock.Deadline.after(seconds), cancel)
-        except process.ProgramTimeout:
+        except ProgramTimeout:
             raise EngineError("timeout", self.command_line(words), f"no answer in {seconds:g} s") from None
         if check and result.returncode != 0:
             raise self._failed(words, result)
         return result
 
-    def _spawn(self, words: Sequence[str], output: process.Output = "pipes") -> process.Child:
+    def _spawn(self, words: Sequence[str], output: Output = "pipes") -> Child:
         env = {**self.env, **self._quick_env}
-        return self._started(words, lambda: process.Child.spawn(self.command(words), env=env, output=output))
+        return self._started(words, lambda: Child.spawn(self.command(words), env=env, output=output))
 
     @property
     def _quick_env(self) -> dict[str, str]:
@@ -306,15 +313,15 @@ class Engine:
     def _started(self, words: Sequence[str], start: Callable[[], _T]) -> _T:
         try:
             return start()
-        except process.ProgramNotFound:
+        except ProgramNotFound:
             raise EngineError("missing", self.command_line(words), f"{self.dialect.program}: not found") from None
-        except process.ProgramNotStarted as error:
+        except ProgramNotStarted as error:
             raise EngineError("missing", self.command_line(words), str(error)) from None
 
-    def _failed(self, words: Sequence[str], result: process.Result) -> EngineError:
+    def _failed(self, words: Sequence[str], result: Result) -> EngineError:
         return EngineError("failed", self.command_line(words), result.error_text, result.returncode, result.stdout)
 
-    def _check_not_found(self, words: Sequence[str], result: process.Result) -> None:
+    def _check_not_found(self, words: Sequence[str], result: Result) -> None:
         if not re.search(_NOT_FOUND, result.error_text):
             raise self._failed(words, result)
 

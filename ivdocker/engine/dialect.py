@@ -1,4 +1,4 @@
-"""L2. How docker and podman differ, as data."""
+"""How docker and podman differ, as data."""
 
 import os
 from typing import Literal, NamedTuple

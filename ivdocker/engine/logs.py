@@ -1,4 +1,4 @@
-"""L2. Follows a container's log: bounded in memory, indifferent to what bytes it holds."""
+"""Follows a container's log: bounded in memory, indifferent to what bytes it holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections import deque
 
 from ivdocker import clock
-from ivdocker.process import Child
+from ivdocker.process.run import Child
 
 HEAD_BYTES = 256 * 1024
 TAIL_BYTES = 1024 * 1024

@@ -1,4 +1,4 @@
-"""L2. What the engine prints, as plain data. Pure; written for docker 20.10 to 29 and podman 4."""
+"""What the engine prints, as plain data. Pure; written for docker 20.10 to 29 and podman 4."""
 
 import json
 from collections.abc import Mapping

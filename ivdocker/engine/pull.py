@@ -1,4 +1,4 @@
-"""L2. Reads what a pull draws on a terminal. Pure."""
+"""Reads what a pull draws on a terminal. Pure."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""L5. The verdict and who reads it: ``verdict`` is the data, ``terminal``, ``as_json`` and ``blessing`` show it."""
+"""The verdict and who reads it: ``verdict`` is the data, ``terminal``, ``as_json`` and ``blessing`` show it."""

@@ -1,4 +1,4 @@
-"""L5. The report as JSON, schema ``ivdocker/report/v1``. Keys are only ever added."""
+"""The report as JSON, schema ``ivdocker/report/v1``. Keys are only ever added."""
 
 from __future__ import annotations
 

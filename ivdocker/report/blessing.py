@@ -1,4 +1,4 @@
-"""L5. TFX's blessing: an empty file whose name is the verdict."""
+"""TFX's blessing: an empty file whose name is the verdict."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""L5. Whom a run tells what happens, while it happens."""
+"""Whom a run tells what happens, while it happens."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ivdocker.errors import Failure
-    from ivdocker.query.send import Outcome
     from ivdocker.report.verdict import MemoryTry, RunReport
-    from ivdocker.serving.base import ServingBinary
+    from ivdocker.requests.send import RequestResult
+    from ivdocker.servers.base import ServingBinary
 
 
 class Observer:
@@ -19,7 +19,7 @@ class Observer:
     def stage(self, image: str, stage: str, seconds: float, text: str) -> None:
         """A stage that was completed."""
 
-    def outcome(self, image: str, outcome: Outcome) -> None:
+    def outcome(self, image: str, outcome: RequestResult) -> None:
         """A request and its answer."""
 
     def measured(self, run: RunReport) -> None:

@@ -1,4 +1,4 @@
-"""L5. What people read while it works and at its end. No colour or control codes unless the stream is a terminal."""
+"""What people read while it works and at its end. No colour or control codes unless the stream is a terminal."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from ivdocker import clock
 from ivdocker.errors import Failure
 from ivdocker.report.observer import Observer
 from ivdocker.report.verdict import MemoryTry, Report, RunReport
-from ivdocker.serving.base import ServingBinary
+from ivdocker.servers.base import ServingBinary
+from ivdocker.text import shorten
 
 if TYPE_CHECKING:
-    from ivdocker.query.send import Outcome
+    from ivdocker.requests.send import RequestResult
 
 _PULL_LINE_S = 5.0
 _PROGRESS_LINE_S = 5.0
@@ -40,7 +41,7 @@ class Terminal(Observer):
         self._lock = threading.Lock()
         self._since_pull_line: clock.Stopwatch | None = None
         self._requests = requests
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[str, _Progress] = {}
 
     def server(self, binary: ServingBinary) -> None:
         """Which server the image is run as, where that is not evident."""
@@ -53,9 +54,9 @@ class Terminal(Observer):
         if self._level >= 1:
             self._line(image, f"{stage:<8} {seconds:7.2f} s  {text}")
 
-    def outcome(self, image: str, outcome: Outcome) -> None:
+    def outcome(self, image: str, outcome: RequestResult) -> None:
         """A request and its answer: of all, or of the first that failed; and how far it has come."""
-        asked = self._asked.setdefault(image, _Asked())
+        asked = self._asked.setdefault(image, _Progress())
         asked.count(outcome)
         if self._level == 2 or (outcome.failure and asked.failed <= _FAILURES_SHOWN):
             self._show(image, outcome)
@@ -63,7 +64,7 @@ class Terminal(Observer):
             of = f" of {self._requests}" if self._requests else ""
             self._line(image, f"{'query':<8} {asked.watch.seconds:7.2f} s  {asked.sent}{of} requests sent")
 
-    def _show(self, image: str, outcome: Outcome) -> None:
+    def _show(self, image: str, outcome: RequestResult) -> None:
         shown = outcome.failure.message if outcome.failure else _short(outcome.answer)
         took = f"{outcome.milliseconds:7.1f} ms" if outcome.milliseconds is not None else " " * 10
         self._line(image, f"request  {took}  {_short(outcome.request.shown)}")
@@ -133,7 +134,7 @@ class Terminal(Observer):
             print(line, file=self._stream, flush=True)
 
 
-class _Asked:
+class _Progress:
     """How many requests were sent to one image; a line tells of it every few seconds and every thousand."""
 
     def __init__(self) -> None:
@@ -141,7 +142,7 @@ class _Asked:
         self.watch = clock.Stopwatch()
         self._told_s = 0.0
 
-    def count(self, outcome: Outcome) -> None:
+    def count(self, outcome: RequestResult) -> None:
         self.sent += 1
         self.failed += outcome.failure is not None
 
@@ -158,7 +159,7 @@ def _explanation(run: RunReport) -> list[str]:
     assert failure is not None
     lines = [f"to do: {failure.hint}"] if failure.hint else []
     if failure.log_tail:
-        lines += ["from the server's log:", *(f"  | {_cut(line)}" for line in failure.log_tail)]
+        lines += ["from the server's log:", *(f"  | {shorten(line, _WIDTH)}" for line in failure.log_tail)]
     if failure.command:
         lines.append(f"run it yourself: {failure.command}")
     if run.kept:
@@ -184,13 +185,9 @@ def _figures(run: RunReport) -> Iterator[str]:
 
 
 def _short(value: Any) -> str:
-    return _cut(json.dumps(value, ensure_ascii=False))
+    return shorten(json.dumps(value, ensure_ascii=False), _WIDTH)
 
 
 def _printable(text: str) -> str:
     """What a server said must not steer the terminal."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _WIDTH else f"{text[:_WIDTH]} ..."

@@ -1,11 +1,11 @@
-"""L5. The verdict, as plain data."""
+"""The verdict, as plain data."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from ivdocker.container.usage import Usage
 from ivdocker.engine.parse import EngineVersion
 from ivdocker.errors import Failure
-from ivdocker.runners.usage import Usage
 
 Verdict = Literal["blessed", "not_blessed", "no_verdict"]
 

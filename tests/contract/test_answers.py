@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import ivdocker
-from ivdocker import UsageError, validation
-from ivdocker.query import files
+from ivdocker import UsageError
 from ivdocker.report.observer import Observer
+from ivdocker.requests.read import files
+from ivdocker.validation import validate
 from tests.conftest import Cli, Engine, ModelFactory
 from tests.contract.test_validate import ANSWER, PREDICT, failure_of, write_requests
 
@@ -129,9 +130,9 @@ def test_the_others_must_answer_as_the_image_of_against_does(
     standin: str, rtol: float, verdicts: list[str], engine: Engine, model: ModelFactory, tmp_path: Path
 ) -> None:
     folder = model()
-    job = validation.with_reference(validation.plan(folder, images=[engine.image] * 2), engine.image)
+    job = validate.with_reference(validate.plan(folder, images=[engine.image] * 2), engine.image)
     given = files.load(write_requests(tmp_path, {"request": PREDICT, "rtol": rtol}))
-    report = validation.run(job._replace(requests=given, jobs=2, observer=Changing(folder, standin)))
+    report = validate.run(job._replace(requests=given, jobs=2, observer=Changing(folder, standin)))
     assert [run.verdict for run in report.runs] == verdicts
     if not report.blessed:
         failure = report.runs[1].failure

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ivdocker import validate
-from ivdocker.budgets import Budgets
+from ivdocker.validation.budgets import Budgets
 from tests.conftest import Cli, Engine, ModelFactory
 
 MEGABYTE = 1 << 20

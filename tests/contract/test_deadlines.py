@@ -11,8 +11,7 @@ import pytest
 
 import ivdocker
 from ivdocker import Failure, RunOptions
-from ivdocker.lifecycle import orphans
-from ivdocker.runners import local_docker
+from ivdocker.container import orphans, runner
 from tests.conftest import Engine, ModelFactory, wait_until
 from tests.contract.conftest import in_threads
 
@@ -25,7 +24,7 @@ _BOUND_S = 40
 @pytest.fixture(autouse=True)
 def sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a process that has made no container yet."""
-    monkeypatch.setattr(local_docker, "sweeps", orphans.Sweeps())
+    monkeypatch.setattr(runner, "sweeps", orphans.Sweeps())
 
 
 def validate(engine: Engine, model: Path) -> Failure | None:

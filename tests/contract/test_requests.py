@@ -17,8 +17,8 @@ from tfrecord import TFRecordWriter, tfrecord_iterator  # type: ignore[import-un
 
 import ivdocker
 from ivdocker import UsageError
-from ivdocker.query.files import load
-from ivdocker.query.warmup import FILE
+from ivdocker.requests.read.files import load
+from ivdocker.requests.warmup import FILE
 from tests.conftest import Cli, Engine, ModelFactory
 from tests.contract.test_bad_input import assert_refused
 from tests.fakes.verbs import IMAGE

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ivdocker
-from ivdocker.runners.options import RunOptions
+from ivdocker.container.options import RunOptions
 from tests.conftest import Cli
 
 EXAMPLES = Path(__file__).parents[2] / "docs/examples"

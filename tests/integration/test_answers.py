@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import ivdocker
-from ivdocker.query import files
+from ivdocker.requests.read import files
 from tests.conftest import Cli
 from tests.integration.test_triton import EXAMPLES, IMAGE, copy
 

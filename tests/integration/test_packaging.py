@@ -39,7 +39,7 @@ def test_what_was_built_installs_and_runs(built: Path, tmp_path: Path, pattern: 
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--target", str(target)]
     run(sys.executable, "-m", "pip", "install", *options, str(distribution), cwd=tmp_path)
     assert (target / "ivdocker" / "py.typed").exists()
-    assert (target / "ivdocker" / "lifecycle" / "watchdog.sh").exists()
+    assert (target / "ivdocker" / "container" / "watchdog.sh").exists()
     assert not (target / "tests").exists()
     code = "import ivdocker; print(ivdocker.__file__); print(ivdocker.validate.__name__)"
     printed = run(sys.executable, "-c", code, cwd=tmp_path, PYTHONPATH=str(target))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import ivdocker
-from ivdocker.serving.client import Message
+from ivdocker.servers.client import RequestBody
 from tests.conftest import Cli
 from tests.integration import servers
 from tests.integration.servers import blessed_run, failure_of, requests_file
@@ -65,7 +65,7 @@ def test_each_model_of_a_repository_answers_under_its_name(tmp_path: Path) -> No
         shutil.copytree(EXAMPLES / name, repository / name)
     with ivdocker.serve(repository, image=IMAGE) as server:
         answers = {
-            name: server.predict(Message(json.loads(first_line(name))["request"], model_name=name, version="1"))
+            name: server.predict(RequestBody(json.loads(first_line(name))["request"], model_name=name, version="1"))
             for name in ("batched", "two_inputs")
         }
     found = {name: (answer["model_name"], answer["outputs"][0]["data"]) for name, answer in answers.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import ivdocker
-from ivdocker.runners.options import RunOptions
+from ivdocker.container.options import RunOptions
 from tests.conftest import Cli
 from tests.integration.servers import EXAMPLES, blessed_run, failure_of, how_it_stopped, linear_model, requests_file
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ivdocker import processes
+from ivdocker.process import tree
 from tests.conftest import Cli, Engine, ModelFactory, wait_until
 from tests.lifecycle.conftest import FAKE, Start, Started
 
@@ -47,7 +47,7 @@ def ready_model(orphan: str, tmp_path: Path) -> Path:
 
 def owner_labels(**changed: str) -> list[str]:
     """Those of a container of this very process, but for what is changed."""
-    me = processes.this_process()
+    me = tree.this_process()
     labels = {"pid": str(me.pid), "started": me.started, "host": me.host, "boot": f"{me.boot}/{me.namespace}"}
     labels |= changed
     return [f"--label=ivdocker.owner-{name}={value}" for name, value in labels.items()]

@@ -14,7 +14,7 @@ import pytest
 import ivdocker
 from tests.conftest import Cli, Engine, ModelFactory, wait_until
 
-SCRIPT = Path(ivdocker.__file__).parent / "lifecycle" / "watchdog.sh"
+SCRIPT = Path(ivdocker.__file__).parent / "container" / "watchdog.sh"
 LABEL = "ivdocker.session=abc"
 
 DOCKER = """#!/bin/sh

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivdocker import validation
+from ivdocker.container.options import Identity, RunOptions, container_spec
 from ivdocker.engine import argv
 from ivdocker.engine.argv import ContainerSpec, Mount
 from ivdocker.engine.dialect import dialect_of
 from ivdocker.errors import UsageError
-from ivdocker.runners.options import Identity, RunOptions, container_spec
+from ivdocker.validation import validate
 
 FIXED = {"run", "--detach", "--pull=never", "--init", "--security-opt=no-new-privileges", "--name=ivdocker-x-1"}
 
@@ -202,11 +202,11 @@ def test_auto_remove_and_wildcard_ports_of_tfx_binaries_are_not_taken_over() -> 
 @pytest.mark.parametrize("image", ["-x", "--privileged", "", "a b", "image:1 --privileged", "image\n"])
 def test_an_image_that_docker_could_take_for_something_else_is_refused(image: str, tmp_path: object) -> None:
     with pytest.raises(UsageError, match="is no name of an image"):
-        validation.plan(str(tmp_path), images=[image], server="tensorflow-serving")
+        validate.plan(str(tmp_path), images=[image], server="tensorflow-serving")
 
 
 @pytest.mark.parametrize("image_name", ["--privileged", "-v/:/host"])
 def test_an_image_of_a_serving_spec_that_starts_with_a_dash_is_refused(image_name: str, tmp_path: object) -> None:
     spec = {"tensorflow_serving": {"image_name": image_name, "tags": ["1"]}}
     with pytest.raises(UsageError, match="is no name of an image"):
-        validation.plan(str(tmp_path), spec=spec)
+        validate.plan(str(tmp_path), spec=spec)

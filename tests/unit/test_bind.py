@@ -10,11 +10,11 @@ import pytest
 from tfrecord import example_pb2  # type: ignore[import-untyped]
 
 from ivdocker.errors import UsageError
-from ivdocker.query.bind import bound, lacks_body
-from ivdocker.query.requests import ONLY_INPUT, Cell, Request
-from ivdocker.serving.client import BaseModelServerClient, Tensor
-from ivdocker.serving.tensorflow_serving import TensorFlowServingClient
-from ivdocker.serving.triton import TritonClient
+from ivdocker.requests.make.with_body import lacks_body, with_body
+from ivdocker.requests.model import ONLY_INPUT, Cell, Request
+from ivdocker.servers.client import BaseModelServerClient, Tensor
+from ivdocker.servers.tensorflow_serving import TensorFlowServingClient
+from ivdocker.servers.triton import TritonClient
 
 TENSORFLOW = TensorFlowServingClient("127.0.0.1:1", "m")
 TRITON = TritonClient("127.0.0.1:1", "m")
@@ -25,7 +25,7 @@ def tensor(name: str, datatype: str = "DT_FLOAT", *shape: int) -> Tensor:
 
 
 def body(request: Request, *inputs: Tensor, client: BaseModelServerClient = TENSORFLOW) -> Any:
-    return bound(request, client, list(inputs)).body
+    return with_body(request, client, list(inputs)).body
 
 
 def columns(values: Mapping[str, Any], *inputs: Tensor) -> Any:

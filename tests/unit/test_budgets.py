@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ivdocker.budgets import Budgets, check, exceeded, size
+from ivdocker.container.usage import Usage
 from ivdocker.errors import UsageError
 from ivdocker.report.verdict import RequestFigures, RunReport
-from ivdocker.runners.usage import Usage
+from ivdocker.validation.budgets import Budgets, check, exceeded, size
 
 
 def measured() -> RunReport:

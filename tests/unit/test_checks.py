@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivdocker.errors import Failure
-from ivdocker.query.checks import error_in, wrong_content
-from ivdocker.query.requests import Request
-from ivdocker.query.send import Outcome, Pace, Tally, _judged, send_all
-from ivdocker.serving.tensorflow_serving import TensorFlowServingClient
+from ivdocker.requests.judge.checks import error_in, wrong_content
+from ivdocker.requests.model import Request
+from ivdocker.requests.send import RequestResult, RequestStats, SendOptions, _check_answer, send_all
+from ivdocker.servers.tensorflow_serving import TensorFlowServingClient
 from tests.unit.loopback import model_server
 from tests.unit.test_parse import JSON_VALUES
 
@@ -170,13 +170,15 @@ def test_any_answer_can_be_checked(body: Any, answer: Any, leading: dict[str, in
 # Through send_all
 
 
-def sent(*answers: Any, asked: Request | None = None, deterministic: bool = False) -> tuple[Tally, list[Outcome]]:
-    seen: list[Outcome] = []
+def sent(
+    *answers: Any, asked: Request | None = None, deterministic: bool = False
+) -> tuple[RequestStats, list[RequestResult]]:
+    seen: list[RequestResult] = []
     with model_server() as server:
         for answer in answers:
             server.on(PREDICT, answer)
         client = TensorFlowServingClient(server.endpoint, "m")
-        tally = send_all(client, [asked or request()], seen.append, Pace(deterministic))
+        tally = send_all(client, [asked or request()], seen.append, SendOptions(deterministic))
     return tally, seen
 
 
@@ -237,4 +239,4 @@ def test_an_answer_may_be_nested_more_deeply_than_python_recurses() -> None:
     deep: Any = []
     for _ in range(1200):
         deep = [deep]
-    assert _judged(request(expect=deep), deep, 200) is None
+    assert _check_answer(request(expect=deep), deep, 200) is None

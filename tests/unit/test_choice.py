@@ -15,8 +15,8 @@ from ivdocker.engine.parse import Image, Unreadable, image
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.report.terminal import Terminal
-from ivdocker.serving import registry
-from ivdocker.serving.mlflow import MLflow
+from ivdocker.servers import registry
+from ivdocker.servers.mlflow import MLflow
 
 NOWHERE = ModelPath("gs://bucket/m", is_uri=True)
 
@@ -189,12 +189,12 @@ def test_a_decision_that_is_not_evident_is_said(
 
 def test_only_the_server_that_is_used_is_imported() -> None:
     code = (
-        "import sys; from ivdocker import validation\n"
-        "validation.plan(sys.argv[1], images=['seldonio/mlserver:1'])\n"
-        "print(*sorted(name for name in sys.modules if name.startswith('ivdocker.serving.')))"
+        "import sys; from ivdocker.validation import validate\n"
+        "validate.plan(sys.argv[1], images=['seldonio/mlserver:1'])\n"
+        "print(*sorted(name for name in sys.modules if name.startswith('ivdocker.servers.')))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True, timeout=60, check=True
     )
     found = {name.rpartition(".")[2] for name in done.stdout.split()}
-    assert found - {"base", "client", "registry", "tensorflow_serving", "text_proto"} == {"mlserver", "v2"}
+    assert found - {"base", "client", "registry", "tensorflow_serving", "text_proto"} == {"mlserver", "open_inference"}

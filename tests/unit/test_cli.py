@@ -188,8 +188,9 @@ sh.echo("called back", _out=lambda line: lines.append(line))
 assert lines == ["called back\\n"]
 assert asyncio.run(asyncio.sleep(0, "real")) == "real"
 assert importlib.metadata.version("sh")
-from ivdocker import clock, process
-print(process.run(["echo", "it runs"], deadline=clock.Deadline.after(20)).stdout.decode())
+from ivdocker import clock
+from ivdocker.process.run import run
+print(run(["echo", "it runs"], deadline=clock.Deadline.after(20)).stdout.decode())
 """
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from ivdocker.attempts import ready_text
 from ivdocker.clock import Deadline
 from ivdocker.errors import (
     DeadlineExceeded,
@@ -19,9 +18,9 @@ from ivdocker.errors import (
     ValidationFailed,
     error_for,
 )
-from ivdocker.query.requests import Cell, Request
-from ivdocker.query.send import Outcome, send_all
-from ivdocker.serving.client import (
+from ivdocker.requests.model import Cell, Request
+from ivdocker.requests.send import RequestResult, send_all
+from ivdocker.servers.client import (
     MAY_NOT_READ,
     BaseModelServerClient,
     Endpoint,
@@ -29,8 +28,9 @@ from ivdocker.serving.client import (
     Readiness,
     Tensor,
 )
-from ivdocker.serving.tensorflow_serving import TensorFlowServingClient
-from ivdocker.serving.triton import TritonClient
+from ivdocker.servers.tensorflow_serving import TensorFlowServingClient
+from ivdocker.servers.triton import TritonClient
+from ivdocker.validation.attempt import ready_text
 from tests.unit.loopback import ModelServer, free_port, model_server
 
 STATUS = "GET /v1/models/m"
@@ -345,8 +345,8 @@ def test_metadata_that_tells_nothing_gives_no_inputs(client: type[BaseModelServe
         assert client(server.endpoint, "m").inputs() == []
 
 
-def sent(*answers: tuple[int, Any], expect: Any = None) -> tuple[list[Outcome], Any]:
-    seen: list[Outcome] = []
+def sent(*answers: tuple[int, Any], expect: Any = None) -> tuple[list[RequestResult], Any]:
+    seen: list[RequestResult] = []
     with model_server() as server:
         for status, body in answers:
             server.on(PREDICT, body, status)
@@ -389,7 +389,7 @@ def test_a_wrong_answer_says_where_it_is_wrong() -> None:
 def test_a_status_that_is_expected_is_a_good_answer(
     status: int, answer: tuple[int, Any], expect: Any, words: str | None
 ) -> None:
-    seen: list[Outcome] = []
+    seen: list[RequestResult] = []
     with model_server() as server:
         server.on(PREDICT, answer[1], answer[0])
         send_all(predicting(server), [Request({}, "f:1", expect, status=status)], seen.append)
@@ -402,7 +402,7 @@ def test_a_status_that_is_expected_is_a_good_answer(
 
 
 def test_a_nan_that_is_expected_may_be_spelled_as_a_text() -> None:
-    seen: list[Outcome] = []
+    seen: list[RequestResult] = []
     with model_server() as server:
         server.on(PREDICT, b'{"predictions": [NaN]}')
         send_all(predicting(server), [Request({}, "f:1", {"predictions": ["NaN"]})], seen.append)
@@ -410,7 +410,7 @@ def test_a_nan_that_is_expected_may_be_spelled_as_a_text() -> None:
 
 
 def test_what_is_ignored_in_an_answer_may_be_anything() -> None:
-    seen: list[Outcome] = []
+    seen: list[RequestResult] = []
     with model_server() as server:
         server.on(PREDICT, {"id": "other", "y": 1})
         request = Request({}, "f:1", {"id": "one", "y": 1}, ignore=("$.id",))
@@ -428,7 +428,7 @@ METADATA = {
 
 
 def test_values_are_sent_as_the_model_takes_them_and_its_inputs_asked_for_once() -> None:
-    seen: list[Outcome] = []
+    seen: list[RequestResult] = []
     with model_server() as server:
         server.on(f"{STATUS}/metadata", METADATA).on(PREDICT, {"outputs": [1]})
         requests = [Request(None, "f:2", values={"x": Cell("1.5")}), Request(None, "f:3", values={"x": [2]})]
@@ -444,7 +444,7 @@ def test_values_are_sent_as_the_model_takes_them_and_its_inputs_asked_for_once()
 def test_values_that_the_model_does_not_take_are_a_failed_request() -> None:
     with model_server() as server:
         server.on(f"{STATUS}/metadata", METADATA)
-        seen: list[Outcome] = []
+        seen: list[RequestResult] = []
         tally = send_all(predicting(server), [Request(None, "f:2", values={"z": [1]})], seen.append)
     assert seen[0].as_dict()["request"] == {"z": [1]}
     assert (tally.sent, tally.failed) == (1, 1)
@@ -478,7 +478,7 @@ def test_the_inputs_are_asked_for_by_model_and_signature_and_only_where_they_are
 
 
 def test_a_body_of_bytes_is_sent_as_it_is() -> None:
-    seen: list[Outcome] = []
+    seen: list[RequestResult] = []
     with model_server() as server:
         server.on(PREDICT, {})
         send_all(predicting(server), [Request(b"\xff\xd8", "cat.jpg", content_type="image/jpeg")], seen.append)

@@ -11,13 +11,13 @@ import re
 import pytest
 
 from ivdocker.diagnosis import explain
-from ivdocker.diagnosis.table import ENGINE_MESSAGES, SERVER_MESSAGES
+from ivdocker.diagnosis.engine_messages import ENGINE_MESSAGES, SERVER_MESSAGES
 from ivdocker.engine.client import EngineError
 from ivdocker.engine.parse import ContainerState
 from ivdocker.errors import Failure
-from ivdocker.serving.base import Signature
-from ivdocker.serving.client import MAY_NOT_READ
-from ivdocker.serving.registry import SERVERS
+from ivdocker.servers.base import LogPattern
+from ivdocker.servers.client import MAY_NOT_READ
+from ivdocker.servers.registry import SERVERS
 from tests.unit.recordings import cases, recording
 from tests.unit.server_samples import SAMPLES
 
@@ -274,11 +274,11 @@ SERVER_SAMPLES = {"tensorflow-serving": TENSORFLOW_SERVING_SAMPLES, "triton": TR
 ALL_SERVER_SAMPLES = [(kind, *sample) for kind, samples in SERVER_SAMPLES.items() for sample in samples]
 
 
-def signatures(kind: str) -> tuple[Signature, ...]:
-    return next(server.binary.signatures for server in SERVERS if server.binary.kind == kind)
+def log_patterns(kind: str) -> tuple[LogPattern, ...]:
+    return next(server.binary.log_patterns for server in SERVERS if server.binary.kind == kind)
 
 
-def first_row(rows: tuple[Signature, ...], text: str) -> int | None:
+def first_row(rows: tuple[LogPattern, ...], text: str) -> int | None:
     return next((i for i, row in enumerate(rows) if re.search(row.pattern, text, re.IGNORECASE)), None)
 
 
@@ -421,7 +421,7 @@ def test_a_very_long_message_is_cut() -> None:
 
 @pytest.mark.parametrize("kind", [server.binary.kind for server in SERVERS])
 def test_every_row_of_every_servers_table_has_a_sample(kind: str) -> None:
-    rows = signatures(kind)
+    rows = log_patterns(kind)
     covered = {first_row(rows, line) for line, _, _ in SERVER_SAMPLES.get(kind, [])}
     missing = [row.pattern for i, row in enumerate(rows) if i not in covered]
     assert not missing, f"add a sample for {missing}"
@@ -430,7 +430,7 @@ def test_every_row_of_every_servers_table_has_a_sample(kind: str) -> None:
 @pytest.mark.parametrize(("kind", "line", "code", "words"), ALL_SERVER_SAMPLES)
 def test_a_servers_last_words_have_their_code_and_name_the_cause(kind: str, line: str, code: str, words: str) -> None:
     log = f"starting\n{line}\nexiting\n"
-    failure = explain.ended_container(ended(1), log, signatures(kind))
+    failure = explain.ended_container(ended(1), log, log_patterns(kind))
     assert failure.code == code
     assert words in failure.message
     assert "{" not in failure.message.replace("{ serve }", "").replace("{m}", "")
@@ -440,7 +440,7 @@ def test_a_servers_last_words_have_their_code_and_name_the_cause(kind: str, line
 
 @pytest.mark.parametrize(("kind", "line", "code"), [sample[:3] for sample in ALL_SERVER_SAMPLES])
 def test_a_line_that_ends_all_hope_is_found_while_the_server_runs(kind: str, line: str, code: str) -> None:
-    rows = signatures(kind)
+    rows = log_patterns(kind)
     fatal = tuple(row for row in rows if row.fatal)
     pattern = explain.fatal_pattern(rows) or re.compile(b"$^")
     failure = explain.fatal_line(line, "", rows)
@@ -454,7 +454,7 @@ def test_a_line_that_ends_all_hope_is_found_while_the_server_runs(kind: str, lin
 @pytest.mark.parametrize(("kind", "line"), [sample[:2] for sample in ALL_SERVER_SAMPLES])
 def test_a_fatal_line_ends_at_its_line_break(kind: str, line: str) -> None:
     """What is searched is a piece of the log, many lines at once: the next line is no part of the cause."""
-    pattern = explain.fatal_pattern(signatures(kind)) or re.compile(b"$^")
+    pattern = explain.fatal_pattern(log_patterns(kind)) or re.compile(b"$^")
     unquoted = line.replace('"', "")
     for text in (line, unquoted):
         found = pattern.search(f"{text}\nanother line; of the server\n".encode())
@@ -469,7 +469,7 @@ def test_a_server_without_fatal_lines_has_no_pattern() -> None:
 def test_a_harmless_line_is_not_fatal() -> None:
     for kind in SERVER_SAMPLES:
         assert (
-            explain.fatal_line("I server.cc:1] Exporting HTTP/REST API at:localhost:8501 ...", "", signatures(kind))
+            explain.fatal_line("I server.cc:1] Exporting HTTP/REST API at:localhost:8501 ...", "", log_patterns(kind))
             is None
         )
 
@@ -484,7 +484,7 @@ def test_out_of_memory_is_said_only_when_the_engine_flags_it() -> None:
 
 def test_out_of_memory_weighs_more_than_what_the_log_says() -> None:
     line = TENSORFLOW_SERVING_SAMPLES[0][0]
-    failure = explain.ended_container(ended(137, oom=True), line, signatures("tensorflow-serving"))
+    failure = explain.ended_container(ended(137, oom=True), line, log_patterns("tensorflow-serving"))
     assert failure.code == "out-of-memory"
 
 
@@ -503,7 +503,7 @@ def test_an_exit_code_over_128_is_a_signal_where_there_is_one(exit_code: int, na
 
 
 def test_an_end_that_nobody_knows_stays_container_exited_with_the_last_words() -> None:
-    failure = explain.ended_container(ended(3), "hello\nthe frobnicator is jammed\n\n", signatures("triton"))
+    failure = explain.ended_container(ended(3), "hello\nthe frobnicator is jammed\n\n", log_patterns("triton"))
     assert failure.code == "container-exited"
     assert "the frobnicator is jammed" in failure.message
     assert "exit code 3" in failure.message
@@ -534,9 +534,9 @@ def test_the_log_is_shown_around_the_line_that_names_the_cause() -> None:
     cause = "Loading servable: {name: m version: 1} failed: DATA_LOSS: rotten"
     noise = [f"line {number}" for number in range(60)]
     log = "\n\n".join([*noise[:30], cause, *noise[30:], ""])
-    ended_with = explain.ended_container(ended(1), log, signatures("tensorflow-serving"))
+    ended_with = explain.ended_container(ended(1), log, log_patterns("tensorflow-serving"))
     assert ended_with.log_tail == (*noise[24:30], cause, *noise[30:33])
-    still_running = explain.fatal_line(cause, log, signatures("tensorflow-serving"))
+    still_running = explain.fatal_line(cause, log, log_patterns("tensorflow-serving"))
     assert still_running is not None
     assert still_running.log_tail == ended_with.log_tail
 
@@ -557,7 +557,7 @@ def test_a_cause_that_the_log_does_not_hold_any_more_leaves_the_last_lines() -> 
 
 def test_braces_and_percent_signs_in_a_log_are_only_text() -> None:
     line = "Loading servable: {name: m version: 1} failed: {0} {name!x} %s"
-    failure = explain.ended_container(ended(1), line, signatures("tensorflow-serving"))
+    failure = explain.ended_container(ended(1), line, log_patterns("tensorflow-serving"))
     assert "{0} {name!x} %s" in failure.message
 
 
@@ -569,7 +569,7 @@ def test_the_rest_of_the_log_names_the_cause_more_closely_than_the_fatal_line() 
         "directory path: /models/m/1. Check that the directory exists and that you have the right permissions "
         "for accessing it.}, }\n"
     )
-    failure = explain.fatal_line(line, log, signatures("tensorflow-serving"))
+    failure = explain.fatal_line(line, log, log_patterns("tensorflow-serving"))
     assert failure is not None
     assert failure.message == "there is no saved_model.pb in version 1 of model 'm' (in the container: /models/m/1)"
 
@@ -587,7 +587,7 @@ def test_the_rest_of_the_log_names_the_cause_more_closely_than_the_fatal_line() 
     ],
 )
 def test_whoever_meets_a_denied_file_is_told_of_selinux_too(kind: str, line: str) -> None:
-    rows = signatures(kind)
+    rows = log_patterns(kind)
     told = [explain.ended_container(ended(1), line, rows), explain.fatal_line(line, "", rows)]
     assert {failure.hint for failure in told if failure} == {MAY_NOT_READ}
     assert "SELinux" in MAY_NOT_READ
@@ -598,7 +598,7 @@ def test_a_denied_model_file_weighs_more_than_that_the_model_did_not_load() -> N
         "Couldn't load model 'm'. Model will be removed from registry.\n"
         "PermissionError: [Errno 13] Permission denied: '/mnt/models/m/weights.json'\n"
     )
-    failure = explain.fatal_line(log.splitlines()[0], log, signatures("mlserver"))
+    failure = explain.fatal_line(log.splitlines()[0], log, log_patterns("mlserver"))
     assert failure is not None
     assert failure.message == "the server is denied access to /mnt/models/m/weights.json"
 
@@ -609,5 +609,5 @@ def test_of_two_models_that_cannot_load_each_has_its_own_cause() -> None:
         "{{name: b version: 2} due to error: NOT_FOUND: Op type not registered 'X' in binary running on h.}, "
     )
     log = f"Failed to start server. Error: UNKNOWN: 2 servable(s) did not become available: {{{failures}}}"
-    failure = explain.ended_container(ended(255), log, signatures("tensorflow-serving"))
+    failure = explain.ended_container(ended(255), log, log_patterns("tensorflow-serving"))
     assert failure.message.startswith("model 'b' uses the operation 'X', which this server does not have")

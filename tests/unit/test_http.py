@@ -10,11 +10,11 @@ import pytest
 
 from ivdocker import http
 from ivdocker.clock import Deadline
-from ivdocker.http import Answer, HttpError
+from ivdocker.http import HttpError, Response
 from tests.unit.loopback import free_port, model_server, read_request, talking
 
 
-def get(port: int, seconds: float = 5.0) -> Answer:
+def get(port: int, seconds: float = 5.0) -> Response:
     return http.request("GET", ("127.0.0.1", port), "/v1", deadline=Deadline.after(seconds))
 
 
@@ -40,7 +40,7 @@ class Replying:
         connection.close()
 
 
-def answered(reply: bytes, hold: bool = False) -> Answer:
+def answered(reply: bytes, hold: bool = False) -> Response:
     with talking(Replying(reply, hold)) as port:
         return get(port)
 
@@ -205,21 +205,21 @@ def test_a_body_without_its_length_ends_with_the_connection() -> None:
 
 
 def test_nan_and_infinity_in_json_are_read_as_the_model_servers_write_them() -> None:
-    found = Answer(200, b'{"predictions": [NaN, -Infinity, Infinity]}', 0).json()["predictions"]
+    found = Response(200, b'{"predictions": [NaN, -Infinity, Infinity]}', 0).json()["predictions"]
     assert [str(value) for value in found] == ["nan", "-inf", "inf"]
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"\xff\xff", b"{", b"\x00"])
 def test_a_body_that_is_no_json_is_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        Answer(200, body, 0).json()
+        Response(200, body, 0).json()
 
 
 def test_a_body_nested_without_end_is_a_value_error() -> None:
     """Whoever asks for JSON is prepared for a ValueError alone."""
     with pytest.raises(ValueError, match=r".+"):
-        Answer(200, b"[" * 100_000, 0).json()
+        Response(200, b"[" * 100_000, 0).json()
 
 
 def test_bytes_that_are_no_text_are_shown_all_the_same() -> None:
-    assert Answer(200, b"caf\xff", 0).text == "caf�"
+    assert Response(200, b"caf\xff", 0).text == "caf�"

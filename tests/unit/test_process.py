@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from ivdocker import process, processes
 from ivdocker.clock import Deadline
 from ivdocker.engine.logs import HEAD_BYTES, TAIL_BYTES, LogBuffer, LogFollower
-from ivdocker.process import Cancelled, Child, ProgramNotFound, ProgramNotStarted, ProgramTimeout, Result
+from ivdocker.process import run as run_module
+from ivdocker.process import tree
+from ivdocker.process.run import Cancelled, Child, ProgramNotFound, ProgramNotStarted, ProgramTimeout, Result
 
 
 def run(*argv: str, seconds: float = 20) -> Result:
-    return process.run(argv, deadline=Deadline.after(seconds))
+    return run_module.run(argv, deadline=Deadline.after(seconds))
 
 
 def shell(script: str, seconds: float = 20) -> Result:
@@ -30,7 +31,7 @@ def is_gone(pid: int) -> bool:
     """Within two seconds; a zombie that somebody else must reap counts as gone."""
     end = time.monotonic() + 2
     while time.monotonic() < end:
-        if processes.started(pid) is None:
+        if tree.started(pid) is None:
             return True
         threading.Event().wait(0.01)
     return False
@@ -62,7 +63,7 @@ def test_bytes_that_are_no_utf8_come_through() -> None:
 
 
 def test_output_beyond_the_bound_is_dropped_and_the_program_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "CAPTURE_LIMIT", 1000)
+    monkeypatch.setattr(run_module, "CAPTURE_LIMIT", 1000)
     found = shell("head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2; echo end >&2; exit 5")
     assert (found.returncode, len(found.stdout), len(found.stderr)) == (5, 1000, 1000)
 
@@ -74,7 +75,7 @@ def test_an_argument_arrives_as_it_is(text: str) -> None:
 
 def test_a_variable_is_added_to_the_environment_and_the_rest_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IVDOCKER_TEST_KEPT", "kept")
-    found = process.run(
+    found = run_module.run(
         ["/bin/sh", "-c", 'printf "%s|%s" "$IVDOCKER_TEST_KEPT" "$IVDOCKER_TEST_ADDED"'],
         deadline=Deadline.after(20),
         env={"IVDOCKER_TEST_ADDED": "ü\nx"},
@@ -150,7 +151,7 @@ def test_a_cancel_event_that_is_set_beforehand_ends_the_program_at_once() -> Non
     cancel.set()
     started = time.monotonic()
     with pytest.raises(Cancelled):
-        process.run(["/bin/sleep", "60"], deadline=Deadline.after(20), cancel=cancel)
+        run_module.run(["/bin/sleep", "60"], deadline=Deadline.after(20), cancel=cancel)
     assert time.monotonic() - started < 3
 
 
@@ -159,7 +160,7 @@ def test_a_cancel_event_ends_a_program_from_another_thread() -> None:
     timer = threading.Timer(0.1, cancel.set)
     timer.start()
     with pytest.raises(Cancelled):
-        process.run(["/bin/sleep", "60"], deadline=Deadline.after(20), cancel=cancel)
+        run_module.run(["/bin/sleep", "60"], deadline=Deadline.after(20), cancel=cancel)
     timer.join()
 
 
@@ -241,17 +242,17 @@ def test_the_commands_that_are_run_are_not_logged(caplog: pytest.LogCaptureFixtu
 
 
 def test_this_process_is_known_by_its_number_its_start_and_its_host() -> None:
-    owner = processes.this_process()
+    owner = tree.this_process()
     assert (owner.pid, owner.host) == (os.getpid(), os.uname().nodename)
     assert owner.started
-    assert owner.started == processes.started(os.getpid())
+    assert owner.started == tree.started(os.getpid())
 
 
 def test_a_process_that_has_ended_has_no_start() -> None:
     child = Child.spawn(["/bin/true"])
     pid = child.pid
     child.pump(lambda _: None, lambda _: None, Deadline.after(20))
-    assert processes.started(pid) is None
+    assert tree.started(pid) is None
 
 
 def test_a_log_keeps_its_beginning_and_its_end_and_counts_what_is_between() -> None:

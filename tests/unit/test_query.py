@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivdocker.errors import Failure, UsageError
-from ivdocker.query import files
-from ivdocker.query.compare import first_difference, parse_path
-from ivdocker.query.recorded import as_line
-from ivdocker.query.requests import ATOL, RTOL, Request
-from ivdocker.query.send import Outcome, Tally
+from ivdocker.requests.judge.compare import first_difference, parse_path
+from ivdocker.requests.model import ATOL, RTOL, Request
+from ivdocker.requests.read import files
+from ivdocker.requests.record import as_line
+from ivdocker.requests.send import RequestResult, RequestStats
 from tests.unit.test_parse import JSON_VALUES
 
 
@@ -236,12 +236,12 @@ def test_any_two_values_can_be_compared(expected: Any, found: Any) -> None:
     assert text is None or text.startswith("at $")
 
 
-def outcome(milliseconds: float | None, failure: Failure | None = None) -> Outcome:
-    return Outcome(Request({}, "f:1"), None, milliseconds, failure)
+def outcome(milliseconds: float | None, failure: Failure | None = None) -> RequestResult:
+    return RequestResult(Request({}, "f:1"), None, milliseconds, failure)
 
 
 def test_a_tally_counts_failed_and_mismatched_apart_and_keeps_the_first_failure() -> None:
-    tally = Tally()
+    tally = RequestStats()
     first, second = Failure("response-mismatch", "one"), Failure("request-failed", "two")
     for each in (outcome(1), outcome(2, first), outcome(None, second)):
         tally.add(each)
@@ -250,7 +250,7 @@ def test_a_tally_counts_failed_and_mismatched_apart_and_keeps_the_first_failure(
 
 
 def test_percentiles_are_by_the_nearest_rank() -> None:
-    tally = Tally()
+    tally = RequestStats()
     assert tally.percentile(50) is None
     for milliseconds in (30, 10, 20, 40):
         tally.add(outcome(milliseconds))

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from ivdocker.errors import Failure, UsageError
-from ivdocker.query import files
-from ivdocker.query.recorded import Answers, Recording
-from ivdocker.query.requests import RTOL, Request
-from ivdocker.query.send import Outcome
+from ivdocker.requests.model import RTOL, Request
+from ivdocker.requests.read import files
+from ivdocker.requests.record import Answers, Recording
+from ivdocker.requests.send import RequestResult
 
 
-def outcome(body: Any, answer: Any, **rest: Any) -> Outcome:
-    return Outcome(Request(body, "f:1", **rest), answer, 1.0)
+def outcome(body: Any, answer: Any, **rest: Any) -> RequestResult:
+    return RequestResult(Request(body, "f:1", **rest), answer, 1.0)
 
 
 def test_what_was_recorded_is_a_requests_file(tmp_path: Path) -> None:

@@ -28,12 +28,12 @@ from ivdocker.errors import (
     ValidationFailed,
     error_for,
 )
-from ivdocker.query.requests import Request
-from ivdocker.query.send import Outcome
 from ivdocker.report.as_json import as_dict, as_json
 from ivdocker.report.blessing import write_blessing
 from ivdocker.report.terminal import Terminal
 from ivdocker.report.verdict import Report, RequestFigures, RunReport, Verdict
+from ivdocker.requests.model import Request
+from ivdocker.requests.send import RequestResult
 
 ESCAPE = "\x1b"
 DESIGN_ENVIRONMENT = (
@@ -212,8 +212,10 @@ class Tty(io.StringIO):
 def shown(stream: io.StringIO, *failures: Failure | None, level: int = 1, images: int = 1) -> str:
     terminal = Terminal(stream, level, images)
     terminal.stage("image:1", "start", 0.28, "docker run image:1")
-    terminal.outcome("image:1", Outcome(Request({"x": 1}, "f:1"), {"y": 2}, 1.5))
-    terminal.outcome("image:1", Outcome(Request({"x": 2}, "f:2"), None, None, Failure("request-failed", "f:2: no")))
+    terminal.outcome("image:1", RequestResult(Request({"x": 1}, "f:1"), {"y": 2}, 1.5))
+    terminal.outcome(
+        "image:1", RequestResult(Request({"x": 2}, "f:2"), None, None, Failure("request-failed", "f:2: no"))
+    )
     terminal.verdict(report(*failures))
     return stream.getvalue()
 
@@ -287,7 +289,7 @@ def test_with_several_images_each_line_bears_its_own() -> None:
 def test_a_very_long_request_is_cut() -> None:
     stream = io.StringIO()
     huge: Any = {"x": [1] * 100_000}
-    Terminal(stream, 2).outcome("image:1", Outcome(Request(huge, "f:1"), huge, 1.0))
+    Terminal(stream, 2).outcome("image:1", RequestResult(Request(huge, "f:1"), huge, 1.0))
     assert len(stream.getvalue()) < 1000
 
 
@@ -295,7 +297,7 @@ def asked(count: int, level: int = 1, failure: Failure | None = None) -> list[st
     stream = io.StringIO()
     terminal = Terminal(stream, level, requests=count)
     for number in range(count):
-        terminal.outcome("image:1", Outcome(Request({"x": number}, "f:1"), {"y": 2}, 1.5, failure))
+        terminal.outcome("image:1", RequestResult(Request({"x": number}, "f:1"), {"y": 2}, 1.5, failure))
     return stream.getvalue().splitlines()
 
 
@@ -316,5 +318,5 @@ def test_of_many_failures_the_first_are_shown() -> None:
 
 def test_a_body_of_bytes_is_shown_by_its_length() -> None:
     stream = io.StringIO()
-    Terminal(stream, 2).outcome("image:1", Outcome(Request(b"abc", "x.bin"), {}, 1.0))
+    Terminal(stream, 2).outcome("image:1", RequestResult(Request(b"abc", "x.bin"), {}, 1.0))
     assert "3 bytes of application/octet-stream" in stream.getvalue()

@@ -20,9 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivdocker.errors import UsageError
-from ivdocker.query import source
-from ivdocker.query.files import load
-from ivdocker.query.requests import ONLY_INPUT, Request, Requests
+from ivdocker.requests.model import ONLY_INPUT, Request, Requests
+from ivdocker.requests.read import source
+from ivdocker.requests.read.files import load
 
 
 def made(folder: Path, name: str, content: bytes | str) -> Path:

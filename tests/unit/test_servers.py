@@ -12,22 +12,22 @@ from ivdocker.clock import Deadline
 from ivdocker.engine.parse import Image
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.query.requests import Request
-from ivdocker.query.send import Pace, send_all
-from ivdocker.query.synthesize import synthesize
-from ivdocker.serving import registry
-from ivdocker.serving.base import DockerRunParams, ServingBinary
-from ivdocker.serving.client import (
+from ivdocker.requests.make.synthesize import synthesize
+from ivdocker.requests.model import Request
+from ivdocker.requests.send import SendOptions, send_all
+from ivdocker.servers import registry
+from ivdocker.servers.base import DockerRunParams, ServingBinary
+from ivdocker.servers.client import (
     BaseModelServerClient,
     Endpoint,
-    Message,
     ModelState,
     Readiness,
+    RequestBody,
     Routes,
     Tensor,
 )
-from ivdocker.serving.mlflow import MLflow, signature_inputs
-from ivdocker.serving.mlserver import MLServer
+from ivdocker.servers.mlflow import MLflow, signature_inputs
+from ivdocker.servers.mlserver import MLServer
 from tests.unit.loopback import ModelServer, free_port, model_server
 
 AVAILABLE, NOT_READY, UNAVAILABLE = ModelState.AVAILABLE, ModelState.NOT_READY, ModelState.UNAVAILABLE
@@ -74,7 +74,7 @@ ONE_ANSWER_KINDS = [kind for kind in registry.KINDS if kind not in ("tensorflow-
 
 
 @pytest.mark.parametrize("row", registry.SERVERS, ids=lambda row: row.kind)
-def test_a_row_of_the_registry_and_its_class_agree(row: registry.Server) -> None:
+def test_a_row_of_the_registry_and_its_class_agree(row: registry.ServerEntry) -> None:
     assert row.binary.kind == row.kind
     assert row.binary("team/server:1").container_port in row.binary("team/server:1").ports.values()
     assert "http" in row.binary("team/server:1").ports
@@ -260,7 +260,7 @@ def test_kserve_takes_instances_by_v1_and_inputs_by_v2() -> None:
         client = client_of("kserve", server)
         assert client.predict({"instances": [[1]]}) == {"predictions": [1]}
         assert client.predict({"inputs": []}) == {"outputs": []}
-        assert client.predict(Message({"instances": []}, model_name="other")) == {"predictions": [2]}
+        assert client.predict(RequestBody({"instances": []}, model_name="other")) == {"predictions": [2]}
     assert client.curl({"instances": []}).endswith("/v1/models/m:predict")
 
 
@@ -518,8 +518,8 @@ def test_an_openai_answers_own_id_and_time_are_not_compared() -> None:
             server.on("POST /v1/completions", {"id": f"cmpl-{number}", "created": number, "choices": [{"text": text}]})
         client = client_of("openai", server)
         first = send_all(client, [recorded], lambda _: None)
-        twice = send_all(client, [recorded], lambda _: None, Pace(deterministic=True))
-        changed = send_all(client, [recorded._replace(expect=None)], lambda _: None, Pace(deterministic=True))
+        twice = send_all(client, [recorded], lambda _: None, SendOptions(deterministic=True))
+        changed = send_all(client, [recorded._replace(expect=None)], lambda _: None, SendOptions(deterministic=True))
     assert (first.first_failure, twice.first_failure) == (None, None)
     assert changed.first_failure
     assert "answered differently at $.choices[0].text" in changed.first_failure.message

@@ -8,10 +8,10 @@ import pytest
 
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, locate
-from ivdocker.serving import registry
-from ivdocker.serving.client import Endpoint, Tensor
-from ivdocker.serving.tensorflow_serving import TensorFlowServing
-from ivdocker.serving.triton import Triton
+from ivdocker.servers import registry
+from ivdocker.servers.client import Endpoint, Tensor
+from ivdocker.servers.tensorflow_serving import TensorFlowServing
+from ivdocker.servers.triton import Triton
 
 
 def make(root: Path, *files: str) -> Path:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivdocker.errors import UsageError
-from ivdocker.spec import LocalDockerConfig, RequestSpec, ServingSpec, ValidationSpec
+from ivdocker.tfx import LocalDockerConfig, RequestSpec, ServingSpec, ValidationSpec
 from tests.unit.test_parse import JSON_VALUES
 
 SNAKE = {

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from ivdocker.errors import EnvironmentFailed, JobAborted, UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.query.requests import Request
-from ivdocker.query.synthesize import example, synthesize
-from ivdocker.serving.client import Endpoint, Tensor
-from ivdocker.serving.tensorflow_serving import TensorFlowServing, TensorFlowServingClient
-from ivdocker.serving.triton import Triton, TritonClient
+from ivdocker.requests.make.synthesize import example, synthesize
+from ivdocker.requests.model import Request
+from ivdocker.servers.client import Endpoint, Tensor
+from ivdocker.servers.tensorflow_serving import TensorFlowServing, TensorFlowServingClient
+from ivdocker.servers.triton import Triton, TritonClient
 from tests.unit.loopback import model_server
 
 MODEL = ModelPath("/no/such/model")

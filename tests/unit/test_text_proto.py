@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivdocker.serving.tensorflow_serving import models_in
-from ivdocker.serving.text_proto import texts
+from ivdocker.servers.tensorflow_serving import models_in
+from ivdocker.servers.text_proto import texts
 
 TWO = """
 # two of them

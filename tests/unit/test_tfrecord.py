@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from tfrecord import TFRecordWriter, example_pb2, iterator_utils, tfrecord_iterator  # type: ignore[import-untyped]
 
 from ivdocker.errors import UsageError
-from ivdocker.query import tfrecord
-from ivdocker.query.crc32c import crc32c, masked
-from ivdocker.query.examples import features
-from ivdocker.query.files import load
-from ivdocker.query.protobuf import bytes_field, fields, number_field, signed, varint
-from ivdocker.query.source import PIECE_LIMIT
+from ivdocker.requests.formats import tfrecord
+from ivdocker.requests.formats.crc32c import crc32c, masked
+from ivdocker.requests.formats.protobuf import bytes_field, fields, number_field, signed, varint
+from ivdocker.requests.read.files import load
+from ivdocker.requests.read.source import PIECE_LIMIT
+from ivdocker.requests.read.tf_example import features
 
 assert iterator_utils
 

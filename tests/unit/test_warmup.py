@@ -19,13 +19,13 @@ from tfrecord import tfrecord_iterator  # type: ignore[import-untyped]
 
 from ivdocker.errors import Failure, UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.query.prediction_log import prediction_log
-from ivdocker.query.requests import Request
-from ivdocker.query.send import Outcome
-from ivdocker.query.warmup import FILE, MAX_RECORDS, Warmup, warmup
-from ivdocker.serving.client import Tensor
-from ivdocker.serving.tensorflow_serving import TensorFlowServing, TensorFlowServingClient
-from ivdocker.serving.triton import Triton
+from ivdocker.requests.model import Request
+from ivdocker.requests.prediction_log import prediction_log
+from ivdocker.requests.send import RequestResult
+from ivdocker.requests.warmup import FILE, MAX_RECORDS, Warmup, warmup
+from ivdocker.servers.client import Tensor
+from ivdocker.servers.tensorflow_serving import TensorFlowServing, TensorFlowServingClient
+from ivdocker.servers.triton import Triton
 from tests.unit.test_parse import JSON_VALUES
 
 # tensorflow_serving/apis/{prediction_log,predict,model}.proto, tensorflow/core/framework/{tensor,tensor_shape}.proto:
@@ -228,7 +228,7 @@ def take(taken: Warmup, requests: Iterable[Request]) -> None:
     """As an attempt does."""
     taken.begin(CLIENT)
     for request in requests:
-        taken.add(Outcome(request))
+        taken.add(RequestResult(request))
 
 
 def records(folder: Path) -> list[bytes]:
@@ -284,7 +284,7 @@ def test_only_predictions_by_this_model_that_succeed_are_taken(tmp_path: Path, m
     with asked_for(tmp_path / "out", model) as taken:
         take(taken, requests)
         # With --max-error-rate some may fail.
-        taken.add(Outcome(Request(body(9), "f:9"), failure=Failure("response-mismatch", "wrong")))
+        taken.add(RequestResult(Request(body(9), "f:9"), failure=Failure("response-mismatch", "wrong")))
         taken.write()
     (record,) = records(tmp_path / "out")
     assert decoded(record).model_spec.signature_name == "s"

@@ -1,0 +1,1 @@
+"""One model server in one container, from before docker run to after docker rm."""

@@ -1,0 +1,50 @@
+"""Where the server's ports are to be reached from here. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ivdocker.engine.parse import ContainerState
+from ivdocker.errors import UsageError
+
+_WILDCARDS = ("", "0.0.0.0", "::")
+
+
+def publish_address(wanted: str, remote_host: str | None) -> str:
+    """The address on which ports are published: loopback, where nothing else is wanted. Raises UsageError."""
+    if not wanted and remote_host:
+        raise UsageError(
+            f"the engine is on another machine ({remote_host}), whose loopback cannot be reached from here; name an"
+            " address of that machine: local_docker.host_ip_address in the ServingSpec"
+        )
+    return wanted or "127.0.0.1"
+
+
+def addresses(
+    state: ContainerState, ports: Mapping[str, int], remote_host: str | None = None, own_network: str | None = None
+) -> dict[str, str] | None:
+    """``host:port`` by protocol; None while one of the ports has no binding yet.
+
+    ``remote_host``: the engine's machine where that is not this one. ``own_network``: the network in which the
+    container has an address of its own, where nothing is published.
+    """
+    found: dict[str, str] = {}
+    for protocol, port in ports.items():
+        address = _address(state, port, remote_host, own_network)
+        if address is None:
+            return None
+        found[protocol] = address
+    return found
+
+
+def _address(state: ContainerState, port: int, remote_host: str | None, own_network: str | None) -> str | None:
+    if own_network:
+        host = state.addresses.get(own_network)
+        return f"{host}:{port}" if host else None
+    if state.network_mode == "host":
+        return f"{remote_host or '127.0.0.1'}:{port}"
+    binding = state.binding(port)
+    if binding is None:
+        return None
+    host = remote_host if remote_host and binding.address in _WILDCARDS else binding.connect_host
+    return f"[{host}]:{binding.port}" if ":" in host else f"{host}:{binding.port}"

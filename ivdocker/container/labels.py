@@ -1,0 +1,55 @@
+"""Names and labels, chosen before a container exists: whatever happens, it can be found and removed."""
+
+from __future__ import annotations
+
+import os
+
+from ivdocker import clock
+from ivdocker.engine.client import Engine
+from ivdocker.process.tree import this_process
+
+SESSION = "ivdocker.session"
+OWNER_PID = "ivdocker.owner-pid"
+OWNER_STARTED = "ivdocker.owner-started"
+OWNER_HOST = "ivdocker.owner-host"
+OWNER_BOOT = "ivdocker.owner-boot"
+"""Which boot of the host and which pid namespace, as ``boot/namespace``."""
+CREATED = "ivdocker.created"
+"""Seconds since the epoch."""
+NETWORK = "ivdocker.network"
+"""Present on a container that is in a network of its own, of the same name."""
+KEEP = "ivdocker.keep"
+"""Present on a container that may be left behind on purpose."""
+
+_sessions: dict[int, str] = {}
+
+
+def session() -> str:
+    """This process's session; a forked child has one of its own."""
+    return _sessions.setdefault(os.getpid(), os.urandom(6).hex())
+
+
+def key(engine: Engine) -> tuple[int, str]:
+    """Of what this process has on that engine; a forked child's is its own."""
+    return os.getpid(), engine.command_line([])
+
+
+def new_name() -> str:
+    """A container name that no other run has."""
+    return f"ivdocker-{session()}-{os.urandom(3).hex()}"
+
+
+def labels(keep: bool = False, network: bool = False) -> dict[str, str]:
+    """Labels that tell whose the container is, whether it may be left behind on purpose, and whether it has a network
+    of its own."""
+    owner = this_process()
+    return {
+        SESSION: session(),
+        OWNER_PID: str(owner.pid),
+        OWNER_STARTED: owner.started,
+        OWNER_HOST: owner.host,
+        OWNER_BOOT: f"{owner.boot}/{owner.namespace}",
+        CREATED: f"{clock.utc():.0f}",
+        **({KEEP: "true"} if keep else {}),
+        **({NETWORK: "true"} if network else {}),
+    }

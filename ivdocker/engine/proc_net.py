@@ -1,0 +1,34 @@
+"""Reads the kernel's table of TCP sockets, /proc/net/tcp and tcp6. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+
+_LISTEN = "0A"
+
+
+def listeners(table: str, port: int) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """The addresses on which something listens on a port; lines that do not parse are passed over."""
+    found = []
+    for line in table.splitlines():
+        fields = line.split()
+        if len(fields) < 4 or fields[3] != _LISTEN:
+            continue
+        address, _, number = fields[1].partition(":")
+        try:
+            if int(number, 16) == port:
+                found.append(_address(address))
+        except ValueError:
+            continue
+    return found
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Words of 32 bits in the machine's byte order."""
+    raw = bytes.fromhex(text)
+    if sys.byteorder == "little":
+        raw = b"".join(raw[i : i + 4][::-1] for i in range(0, len(raw), 4))
+    address = ipaddress.ip_address(raw)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

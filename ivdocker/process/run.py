@@ -1,0 +1,309 @@
+"""Runs programs. The only importer of sh.
+
+Every program runs in a session of its own, so that a Ctrl-C in the terminal reaches us and not docker. sh is given
+the write ends of our own pipes: it starts and reaps the program, we read, and so every wait here has a deadline, can
+be cancelled, and costs a bounded amount of memory.
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import sh
+
+from ivdocker import clock
+from ivdocker.process import tree
+
+# Who uses the library decides what becomes of its log.
+logging.getLogger("ivdocker").addHandler(logging.NullHandler())
+# sh logs whole command lines at INFO.
+logging.getLogger("sh").setLevel(logging.WARNING)
+
+CAPTURE_LIMIT = 8 * 1024 * 1024
+"""Bytes kept of each stream of a program that :func:`run` runs; the rest is read and dropped."""
+
+_TICK = 0.05
+_CHUNK = 65536
+_PIPE_HOLDER_GRACE = 0.2
+"""Seconds that we go on reading when the program has ended and another process still holds its output."""
+
+Sink = Callable[[bytes], object]
+
+Output = Literal["pipes", "terminal", "error terminal"] | tuple[int, int]
+
+
+class ProgramNotFound(Exception):
+    """There is no such executable file on PATH."""
+
+
+class ProgramNotStarted(Exception):
+    """The operating system refused to start the program."""
+
+
+class ProgramTimeout(Exception):
+    """The deadline passed; the program and its children were killed."""
+
+
+class Cancelled(Exception):
+    """The caller's cancel event was set; the program and its children were killed."""
+
+
+class Result(NamedTuple):
+    """What a program that ended left: its exit code (negative: the signal that ended it) and what it printed."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+
+    @property
+    def error_text(self) -> str:
+        return self.stderr.decode("utf-8", "replace").strip()
+
+
+class Child:
+    """A program that runs. Whoever spawned it must call :meth:`pump` to its end, or :meth:`kill`."""
+
+    def __init__(self, running: sh.RunningCommand, streams: dict[int, int]) -> None:
+        self._running = running
+        self._streams = streams
+        self.pid: int = running.pid
+
+    @classmethod
+    def spawn(
+        cls,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin_fd: int | None = None,
+        output: Output = "pipes",
+    ) -> "Child":
+        """Start it; ``env`` is added to our own environment, standard input is empty unless a descriptor is given.
+
+        ``output``: ``"pipes"``; ``"terminal"`` or ``"error terminal"``, a pseudo-terminal for stdout or stderr, for
+        programs that show their progress on a terminal only; or two descriptors that the program writes to by itself.
+        Raises ProgramNotFound, ProgramNotStarted.
+        """
+        try:
+            command = sh.Command(argv[0])
+        except sh.CommandNotFound:
+            raise ProgramNotFound(argv[0]) from None
+        _check_can_start(str(command), [*argv, *(env or {}).values()])
+        streams, (out_fd, err_fd), to_close = _open_output(output)
+        devnull = os.open(os.devnull, os.O_RDONLY)
+        options: dict[str, Any] = {
+            "_bg": True,
+            "_bg_exc": False,
+            "_no_pipe": True,
+            "_new_session": True,
+            # Python's descriptors are close-on-exec; to list and close them once more takes the child 2 ms.
+            "_close_fds": False,
+            "_encoding": "utf-8",
+            "_in": devnull if stdin_fd is None else stdin_fd,
+            "_out": out_fd,
+            "_err": err_fd,
+            "_env": None if env is None else {**os.environ, **env},
+        }
+        try:
+            return cls(command(*argv[1:], **options), streams)
+        except BaseException as error:
+            _close_all(streams)
+            if isinstance(error, sh.ForkException):
+                raise ProgramNotStarted(f"{argv[0]}: {str(error).strip().splitlines()[-1]}") from None
+            raise
+        finally:
+            _close_all([*to_close, devnull])
+
+    @property
+    def alive(self) -> bool:
+        return bool(self._running.is_alive())
+
+    def pump(
+        self,
+        on_stdout: Sink,
+        on_stderr: Sink,
+        deadline: clock.Deadline | clock.Patience | None = None,
+        cancel: threading.Event | None = None,
+    ) -> int:
+        """Read until the program has ended; returns its exit code.
+
+        Raises ProgramTimeout or Cancelled, and on these and any other exception kills it first.
+        """
+        limits = _Limits(deadline, cancel)
+        try:
+            self._read((on_stdout, on_stderr), limits)
+        except BaseException:
+            self.kill()
+            raise
+        return self._reap()
+
+    def kill(self) -> int:
+        """SIGKILL to the program, its session and all its descendants; returns the exit code. May be called again."""
+        for pid in [*tree.descendants(self.pid), self.pid] if self.alive else []:
+            _signal(os.kill, pid)
+        _signal(os.killpg, self.pid)
+        return self._reap()
+
+    def _read(self, sinks: tuple[Sink, Sink], limits: "_Limits") -> None:
+        poll = select.poll()
+        for fd in self._streams:
+            poll.register(fd, select.POLLIN)
+        ended: clock.Deadline | None = None
+        pause = 0.0005
+        while True:
+            if self._streams:
+                ready = poll.poll(_TICK * 1000)
+            else:
+                # Its output is closed: it ends within the millisecond, as a rule.
+                clock.sleep(pause)
+                pause, ready = min(pause * 2, _TICK), []
+            for fd, _ in ready:
+                chunk = _read_chunk(fd)
+                if chunk:
+                    sinks[self._streams[fd]](chunk)
+                else:
+                    poll.unregister(fd)
+                    self._close(fd)
+            if ended is None and (not ready or limits.is_tick()) and not self.alive:
+                ended = clock.Deadline.after(_PIPE_HOLDER_GRACE)
+            if (not self._streams and not self.alive) or (ended and ended.expired):
+                return
+            limits.check()
+
+    def _close(self, fd: int) -> None:
+        del self._streams[fd]
+        os.close(fd)
+
+    def _reap(self) -> int:
+        for fd in list(self._streams):
+            self._close(fd)
+        return int(self._running.process.wait())
+
+
+class _Limits:
+    """What ends the reading before the program does."""
+
+    def __init__(self, deadline: clock.Deadline | clock.Patience | None, cancel: threading.Event | None) -> None:
+        self._deadline = deadline
+        self._cancel = cancel
+        self._tick = clock.Stopwatch()
+
+    def is_tick(self) -> bool:
+        """Now and then, however much is written."""
+        if self._tick.seconds < _TICK:
+            return False
+        self._tick = clock.Stopwatch()
+        return True
+
+    def check(self) -> None:
+        if self._cancel is not None and self._cancel.is_set():
+            raise Cancelled
+        if self._deadline is not None and self._deadline.expired:
+            raise ProgramTimeout
+
+
+def _check_can_start(program: str, texts: Iterable[str]) -> None:
+    """sh finds out only after the fork, and then leaves descriptors and a zombie behind."""
+    for text in texts:
+        try:
+            if b"\0" in text.encode():
+                raise ProgramNotStarted(f"{program}: an argument holds a NUL character")
+        except UnicodeEncodeError:
+            raise ProgramNotStarted(f"{program}: an argument is not valid UTF-8") from None
+    try:
+        with open(program, "rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise ProgramNotStarted(f"{program}: {error.strerror}") from None
+    if not magic.startswith((b"#!", b"\x7fELF", b"\xca\xfe", b"\xcf\xfa", b"\xfe\xed")):
+        raise ProgramNotStarted(f"{program}: not a program")
+
+
+def _open_output(output: Output) -> tuple[dict[int, int], tuple[int, int], list[int]]:
+    """What we read (descriptor: 0 for stdout, 1 for stderr), what the program writes to, what to close once it runs."""
+    if isinstance(output, tuple):
+        return {}, output, []
+    err_read, err_write = _open_terminal() if output == "error terminal" else os.pipe()
+    out_read, out_write = os.openpty() if output == "terminal" else os.pipe()
+    return {out_read: 0, err_read: 1}, (out_write, err_write), [out_write, err_write]
+
+
+def _open_terminal() -> tuple[int, int]:
+    """Of a common size: on one of no size at all podman draws nothing that can be read."""
+    import fcntl
+    import struct
+    import termios
+
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    return ours, theirs
+
+
+def _read_chunk(fd: int) -> bytes:
+    try:
+        return os.read(fd, _CHUNK)
+    except OSError as error:
+        # A pseudo-terminal whose other end is closed.
+        if error.errno == errno.EIO:
+            return b""
+        raise
+
+
+def _close_all(fds: Iterable[int]) -> None:
+    for fd in list(fds):
+        os.close(fd)
+
+
+class _Capture:
+    """Keeps the first bytes of a stream, up to a limit."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+
+    def __call__(self, chunk: bytes) -> None:
+        self._kept += chunk[: CAPTURE_LIMIT - len(self._kept)]
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._kept)
+
+
+class Call:
+    """A program under way whose output is kept. Whoever makes it must call :meth:`result`, or :meth:`kill`."""
+
+    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
+        """Raises ProgramNotFound, ProgramNotStarted."""
+        self._argv = tuple(argv)
+        self._watch = clock.Stopwatch()
+        self._child = Child.spawn(argv, env=env)
+
+    def result(self, deadline: clock.Deadline, cancel: threading.Event | None = None) -> Result:
+        """Wait for its end. A non-zero exit code is a result, no error. Raises ProgramTimeout, Cancelled."""
+        stdout, stderr = _Capture(), _Capture()
+        returncode = self._child.pump(stdout, stderr, deadline, cancel)
+        return Result(self._argv, returncode, bytes(stdout), bytes(stderr), self._watch.seconds)
+
+    def kill(self) -> None:
+        self._child.kill()
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    deadline: clock.Deadline,
+    env: Mapping[str, str] | None = None,
+    cancel: threading.Event | None = None,
+) -> Result:
+    """Run a program to its end. Raises what a :class:`Call` raises."""
+    return Call(argv, env=env).result(deadline, cancel)
+
+
+def _signal(kill: Callable[[int, int], None], pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        kill(pid, signal.SIGKILL)

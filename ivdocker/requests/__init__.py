@@ -1,0 +1,1 @@
+"""``model`` says what a request is, ``send`` sends them, ``record`` and ``warmup`` keep them."""

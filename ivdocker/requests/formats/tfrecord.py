@@ -1,0 +1,63 @@
+"""TFRecord files: length, checksum of the length, data, checksum of the data, again and again.
+
+The framing is that of tensorflow/core/lib/io/record_writer.h: a little-endian uint64, masked CRC-32Cs as uint32.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import IO, BinaryIO
+
+from ivdocker.errors import UsageError
+from ivdocker.requests.formats.crc32c import masked
+from ivdocker.requests.read.source import PIECE_LIMIT, piece, too_long
+
+HEADER_BYTES = 12
+_HEADER = struct.Struct("<QI")
+_CHECKSUM = struct.Struct("<I")
+
+
+def begins(head: bytes) -> bool:
+    """Whether these first bytes are a record's: one file in four thousand million is so by chance."""
+    return len(head) == HEADER_BYTES and _CHECKSUM.unpack(head[8:])[0] == masked(head[:8])
+
+
+def records(stream: BinaryIO, name: str) -> Iterator[tuple[str, bytes]]:
+    """Each record with its place. Raises UsageError, with the record's number."""
+    number = 0
+    while True:
+        number += 1
+        where = f"{name}: record {number}"
+        head = piece(stream, where, HEADER_BYTES)
+        if not head:
+            return
+        if len(head) < HEADER_BYTES:
+            raise _cut(where, len(head), HEADER_BYTES)
+        if not begins(head):
+            reason = "this is no TFRecord file, or it is damaged" if number == 1 else "the file is damaged"
+            raise UsageError(f"{where}: wrong checksum of the record's length; {reason}")
+        length, _ = _HEADER.unpack(head)
+        if length > PIECE_LIMIT:
+            raise too_long(where)
+        yield where, _data(stream, where, length)
+
+
+def _data(stream: BinaryIO, where: str, length: int) -> bytes:
+    data = piece(stream, where, length)
+    checksum = piece(stream, where, _CHECKSUM.size)
+    whole = HEADER_BYTES + length + _CHECKSUM.size
+    if len(checksum) < _CHECKSUM.size:
+        raise _cut(where, HEADER_BYTES + len(data) + len(checksum), whole)
+    if _CHECKSUM.unpack(checksum)[0] != masked(data):
+        raise UsageError(f"{where}: wrong checksum of the record's data; the file is damaged")
+    return data
+
+
+def write(stream: IO[bytes], data: bytes) -> None:
+    length = struct.pack("<Q", len(data))
+    stream.write(length + _CHECKSUM.pack(masked(length)) + data + _CHECKSUM.pack(masked(data)))
+
+
+def _cut(where: str, found: int, whole: int) -> UsageError:
+    return UsageError(f"{where}: cut short, {found} of {whole} bytes are there; copy the file anew")

@@ -1,0 +1,1 @@
+"""Reads requests files: one file per format, ``files`` chooses among them."""

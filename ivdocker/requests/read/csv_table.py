@@ -1,0 +1,49 @@
+"""CSV with a header: a column for each input, a row for each request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ivdocker.errors import UsageError
+from ivdocker.requests.model import Cell, Request
+from ivdocker.requests.read.source import Source, lines, reading
+
+
+def read(source: Source) -> Iterator[Request]:
+    """Each row a request, a batch of one. Raises UsageError, with the line's number."""
+    import csv
+
+    with reading(source) as stream:
+        text = (_decoded(line, where) for where, line in lines(stream, source.name))
+        rows = csv.reader(text, strict=True)
+        names: list[str] = []
+        try:
+            for row in rows:
+                where = f"{source.name}:{rows.line_num}"
+                if not row:
+                    continue
+                if not names:
+                    names = _header(row, where)
+                    continue
+                if len(row) != len(names):
+                    raise UsageError(f"{where}: {len(row)} fields, and the header has {len(names)}")
+                yield Request(None, where, values=dict(zip(names, map(Cell, row), strict=True)))
+        except csv.Error as error:
+            raise UsageError(f"{source.name}:{rows.line_num}: no CSV ({error})") from None
+
+
+def _header(row: list[str], where: str) -> list[str]:
+    names = [name.strip() for name in row]
+    if "" in names:
+        raise UsageError(f"{where}: column {names.index('') + 1} of the header has no name; give it its input's")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"{where}: the header names {twice[0]!r} twice")
+    return names
+
+
+def _decoded(line: bytes, where: str) -> str:
+    try:
+        return line.removeprefix(b"\xef\xbb\xbf").decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{where}: not UTF-8 ({error.reason} at byte {error.start + 1})") from None

@@ -1,1 +1,0 @@
-"""L4. Where a model server runs: ``base`` is TFX's contract, ``local_docker`` the docker runtime of this machine."""

@@ -1,0 +1,128 @@
+"""MLServer: the Open Inference Protocol v2 on 8080, gRPC on 8081, metrics on 8082.
+
+Facts: the image's environment and command from SeldonIO/MLServer ``Dockerfile`` (1.4 to 1.7), the search for
+``model-settings.json`` at any depth and the model made of ``MLSERVER_MODEL_*`` where there is none from
+``mlserver/repository/repository.py`` and ``mlserver/settings.py``; readiness and log lines as seen with MLServer 1.7.1.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from ivdocker import clock
+from ivdocker.errors import UsageError
+from ivdocker.model_path import ModelPath
+from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
+from ivdocker.servers.client import ModelState, Readiness
+from ivdocker.servers.open_inference import OpenInferenceClient
+
+_MODELS = "/mnt/models"
+"""The image's own MLSERVER_MODELS_DIR."""
+
+_SETTINGS = "model-settings.json"
+
+_LOG_PATTERNS = (
+    denied(_MODELS),
+    LogPattern(
+        r"There is no current event loop in thread",
+        "container-exited",
+        "MLServer's inference workers do not start: this image's uvloop is too new for them",
+        "build the image with uvloop < 0.22, or run with --env MLSERVER_PARALLEL_WORKERS=0",
+    ),
+    LogPattern(
+        r"Failed load model settings at (?P<path>\S+?)\.?$",
+        "model-load-failed",
+        "MLServer cannot read {path}, and would run on without the model",
+        "make it valid JSON with a name and an implementation; the server's log says what is wrong",
+        fatal=True,
+    ),
+    LogPattern(
+        r"InvalidModelURI: (?P<reason>.*)",
+        "model-load-failed",
+        "MLServer does not find the model's file: {reason}",
+        "parameters.uri in model-settings.json is relative to that file's folder",
+    ),
+    LogPattern(
+        r"ModuleNotFoundError: No module named '(?P<module>[^']+)'",
+        "model-load-failed",
+        "the image has no Python module {module!r}, which the model or its runtime needs",
+        "install it in the image, or use the image that has the model's runtime",
+    ),
+    LogPattern(
+        r"Couldn't load model '(?P<name>[^']+)'",
+        "model-load-failed",
+        "MLServer cannot load model {name!r}",
+        "the traceback in the server's log names the cause; --evidence DIR keeps it whole",
+        fatal=True,
+    ),
+)
+
+
+class MLServer(ServingBinary):
+    """The ``seldonio/mlserver`` image, or one made from it.
+
+    The folder is mounted at ``/mnt/models``. It holds one or more ``model-settings.json``; one without any is served as
+    a single model of the implementation that ``--env MLSERVER_MODEL_IMPLEMENTATION=...`` names.
+    """
+
+    kind = "mlserver"
+    ports = MappingProxyType({"http": 8080, "grpc": 8081, "metrics": 8082})
+    log_patterns = _LOG_PATTERNS
+    fingerprint = Fingerprint(
+        program=r"\bmlserver start\b", variables=("MLSERVER_MODELS_DIR", "MLSERVER_PATH"), files=(f"**/{_SETTINGS}",)
+    )
+
+    @classmethod
+    def model_names(cls, model: ModelPath) -> list[str]:
+        """Those in the settings files; the folder's name where there is none."""
+        names = [_name(path) for path in _settings(model)]
+        return list(dict.fromkeys(name for name in names if name)) or [model.default_name]
+
+    def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
+        mounts = bind_folder(self, model_path, needs_mount, _MODELS)
+        environment = {"MLSERVER_MODELS_DIR": _MODELS}
+        files = _settings(ModelPath(model_path))
+        if not files:
+            environment |= {"MLSERVER_MODEL_NAME": self.model_name, "MLSERVER_MODEL_URI": _MODELS}
+        elif self.model_name not in self.model_names(ModelPath(model_path)):
+            where = files[0].relative_to(model_path)
+            raise UsageError(f"--model-name {self.model_name}: MLServer takes the name from {where}; leave it out")
+        return {"image": self.image, "environment": environment, "mounts": mounts}
+
+    def MakeClient(self, endpoint: str) -> MLServerClient:
+        return MLServerClient(endpoint, self.model_name, self.models)
+
+
+class MLServerClient(OpenInferenceClient):
+    """MLServer's REST API. Its ports open while the models load, and before it knows of any."""
+
+    unknown_s: ClassVar[float] = 5.0
+
+    _was_ready = False
+
+    def probe(self, deadline: clock.Deadline) -> Readiness:
+        """Ready is twice in a row: between dropping a model that failed and its end the server may look well."""
+        seen = super().probe(deadline)
+        if seen.state is ModelState.AVAILABLE and not self._was_ready:
+            self._was_ready = True
+            return Readiness(ModelState.NOT_READY, "it was ready at one look only")
+        self._was_ready = seen.state is ModelState.AVAILABLE
+        return seen
+
+
+def _settings(model: ModelPath) -> list[Path]:
+    """Of a URI none: a Path of one does not exist."""
+    return sorted(model.path.glob(f"**/{_SETTINGS}"))
+
+
+def _name(path: Path) -> str | None:
+    """The server says what is wrong with a file that cannot be read."""
+    try:
+        record: Any = json.loads(path.read_bytes())
+        name = record.get("name")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+    return name if isinstance(name, str) else None

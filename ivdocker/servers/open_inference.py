@@ -1,0 +1,88 @@
+"""The Open Inference Protocol, version 2, that Triton, MLServer, KServe and OpenVINO Model Server speak.
+
+``/v2/models/M/ready``, ``/v2/models/M`` and ``/v2/models/M/infer`` as in the protocol's specification (kserve/
+open-inference-protocol: specification/protocol/inference_rest.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from ivdocker import clock, http
+from ivdocker.errors import UsageError
+from ivdocker.servers.client import BaseModelServerClient, ModelState, Readiness, Tensor, error_text
+
+
+class OpenInferenceClient(BaseModelServerClient):
+    """Asks each model itself: ``/v2/health/ready`` says yes to a server without any model."""
+
+    unknown_s: ClassVar[float] = 0.0
+    """Seconds for which a server that answers already may not know a model that it is about to load."""
+
+    _unknown_for: clock.Stopwatch | None = None
+
+    def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
+        answer = self._state_of(f"{self._path(name)}/ready", deadline)
+        if isinstance(answer, Readiness):
+            return answer
+        if answer.status == 404:
+            return self._unknown(answer)
+        self._unknown_for = None
+        if answer.status == 200 and not _says_not_ready(answer):
+            return Readiness(ModelState.AVAILABLE)
+        said = error_text(answer)
+        return Readiness(ModelState.NOT_READY, f"HTTP {answer.status}{f': {said}' if said else ''}")
+
+    def ready_path(self) -> str:
+        return f"{self._path()}/ready"
+
+    def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
+        return f"{self._path(model_name)}{f'/versions/{version}' if version else ''}/infer"
+
+    def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
+        del signature
+        return self._tensors("inputs", model_name)
+
+    def outputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
+        del signature
+        return self._tensors("outputs", model_name)
+
+    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
+        if not inputs:
+            raise UsageError("the server does not tell the model's inputs, their types and shapes; give whole bodies")
+        return {"inputs": [_input(tensor, values[tensor.name]) for tensor in inputs]}
+
+    def _tensors(self, key: str, model_name: str | None) -> list[Tensor]:
+        record = self._metadata(self._path(model_name))
+        try:
+            return [Tensor(t["name"], t["datatype"], tuple(int(size) for size in t["shape"])) for t in record[key]]
+        except (LookupError, TypeError, ValueError):
+            return []
+
+    def _path(self, model_name: str | None = None) -> str:
+        return f"/v2/models/{quote(model_name or self.model_name, safe='')}"
+
+    def _unknown(self, answer: http.Response) -> Readiness:
+        self._unknown_for = self._unknown_for or clock.Stopwatch()
+        detail = f"the server does not know it ({error_text(answer)})"
+        is_final = self._unknown_for.seconds >= self.unknown_s
+        return Readiness(ModelState.UNAVAILABLE if is_final else ModelState.NOT_READY, detail, "model-not-found")
+
+
+def _says_not_ready(answer: http.Response) -> bool:
+    """KServe's answer has a body: ``{"name": "m", "ready": true}``."""
+    try:
+        record = answer.json()
+    except ValueError:
+        return False
+    return isinstance(record, dict) and record.get("ready") is False
+
+
+def _input(tensor: Tensor, data: Any) -> dict[str, Any]:
+    shape, inner = [], data
+    while isinstance(inner, list):
+        shape.append(len(inner))
+        inner = inner[0] if inner else None
+    return {"name": tensor.name, "shape": shape, "datatype": tensor.datatype, "data": data}

@@ -1,0 +1,204 @@
+"""NVIDIA Triton Inference Server: the Open Inference Protocol v2 on 8000, gRPC on 8001, metrics on 8002.
+
+Log lines and answers as seen with Triton 2.51.0 (24.10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ivdocker import clock, http
+from ivdocker.errors import UsageError
+from ivdocker.model_path import ModelPath
+from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, MountParams, ServingBinary, bind
+from ivdocker.servers.client import JSON, ModelState, Readiness, Tensor, error_text
+from ivdocker.servers.open_inference import OpenInferenceClient
+from ivdocker.servers.text_proto import texts
+
+_REPOSITORY = "/models"
+_CONFIG = "config.pbtxt"
+
+_END = r'(?:\\n|"?$)'
+"""Triton escapes the line breaks of a message and, since 24.06, quotes it."""
+
+_LOG_PATTERNS = (
+    LogPattern(
+        r"Python model file not found in (?P<places>[^\"\n]*)",
+        "model-load-failed",
+        "the Python model has no model.py (Triton looked in {places})",
+        "put model.py into the version folder (MODEL/1/model.py)",
+        fatal=True,
+    ),
+    LogPattern(
+        r"unable to find backend library for backend '(?P<backend>[^']+)'",
+        "model-load-failed",
+        "this image has no backend {backend!r}, which the model's configuration asks for",
+        "use an image that ships the backend, or change 'backend' or 'platform' in config.pbtxt",
+    ),
+    LogPattern(
+        r"at least one version must be available under the version policy",
+        "model-load-failed",
+        "the model folder holds no numbered version folder",
+        "put the model's files into a numbered folder (MODEL/1/...)",
+    ),
+    LogPattern(
+        r"Error parsing text-format inference\.ModelConfig: (?P<reason>.*?)" + _END,
+        "model-load-failed",
+        "config.pbtxt cannot be parsed: {reason}",
+        "the numbers are line and column in config.pbtxt",
+    ),
+    LogPattern(
+        r"has kind KIND_GPU but no GPUs are available",
+        "gpu-unavailable",
+        "the model asks for a GPU (KIND_GPU) and the container has none",
+        "run with --gpus all on a machine with a GPU, or set instance_group kind to KIND_CPU",
+    ),
+    LogPattern(
+        r"Unable to initialize shared memory key",
+        "model-load-failed",
+        "the container's shared memory (/dev/shm) is too small for the Python backend",
+        "give it more with --shm-size 1g",
+    ),
+    LogPattern(
+        r"failed to load '(?P<name>[^']+)' version (?P<version>\d+): (?P<reason>.*?)" + _END,
+        "model-load-failed",
+        "Triton cannot load version {version} of model {name!r}: {reason}",
+        "--evidence DIR keeps the server's whole log",
+    ),
+    LogPattern(
+        r"Poll failed for model directory '(?P<name>[^']+)': (?P<reason>.*?)" + _END,
+        "model-load-failed",
+        "Triton does not accept the model folder {name!r}: {reason}",
+        "compare the folder with Triton's model repository layout: MODEL/config.pbtxt, MODEL/1/...",
+    ),
+    LogPattern(
+        r"failed to start (?P<service>\w+) service: (?P<reason>.*?)" + _END,
+        "not-listening",
+        "Triton could not start its {service} service: {reason}",
+        "check what else the image starts on that port",
+    ),
+    LogPattern(
+        r"error: creating server: (?P<reason>.*?)" + _END,
+        "container-exited",
+        "Triton did not start: {reason}",
+        "--evidence DIR keeps the server's whole log",
+    ),
+)
+
+
+class Triton(ServingBinary):
+    """The ``tritonserver`` image, or one made from it."""
+
+    kind = "triton"
+    ports = MappingProxyType({"http": 8000, "grpc": 8001, "metrics": 8002})
+    log_patterns = _LOG_PATTERNS
+    fingerprint = Fingerprint(program=r"\btritonserver\b", variables=("TRITON_SERVER_VERSION",))
+
+    @classmethod
+    def match_folder(cls, model: ModelPath) -> str | None:
+        """A config.pbtxt where Triton has it."""
+        is_there = (_model_folder(model) / _CONFIG).exists() or _is_repository(model)
+        return f"the model's folder holds {_CONFIG}" if is_there else None
+
+    @classmethod
+    def model_names(cls, model: ModelPath) -> list[str]:
+        """By config.pbtxt, else by the folder; of a repository those of its models in the order of their folders."""
+        if _is_repository(model):
+            return [_model_name(folder) for folder in model.folders()]
+        return [_model_name(model)]
+
+    def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
+        repository = _REPOSITORY if needs_mount else model_path
+        return {
+            "image": self.image,
+            # An idle connection of somebody else's would hold a stop for 30 s.
+            "command": ["tritonserver", f"--model-repository={repository}", "--exit-timeout-secs=5"],
+            "mounts": _mounts(ModelPath(model_path), self.model_name) if needs_mount else [],
+            # docker's own 64 MB are used up by a few Python models.
+            "shm_size": "256m",
+        }
+
+    def MakeClient(self, endpoint: str) -> TritonClient:
+        return TritonClient(endpoint, self.model_name, self.models)
+
+
+def _model_name(model: ModelPath) -> str:
+    try:
+        named = _name_in((_model_folder(model) / _CONFIG).read_text("utf-8", "replace"))
+    except OSError:
+        named = None
+    return named or model.default_name
+
+
+def _name_in(config: str) -> str | None:
+    """The name of the model itself: inputs and outputs have names too."""
+    return next((text.value for text in texts(config) if text.key == "name" and not text.path), None)
+
+
+def _is_repository(model: ModelPath) -> bool:
+    return not model.has(_CONFIG) and any(folder.has(_CONFIG) for folder in model.folders())
+
+
+def _model_folder(model: ModelPath) -> Path:
+    return model.path.parent if model.version else model.path
+
+
+def _mounts(model: ModelPath, name: str) -> list[MountParams]:
+    """A repository is mounted as it is, a model or a version of one into a repository of its own."""
+    if _is_repository(model):
+        return [bind(model.location, _REPOSITORY)]
+    target = f"{_REPOSITORY}/{name}"
+    if not model.version or any(folder.version for folder in model.folders()):
+        return [bind(model.location, target)]
+    config = model.path.parent / _CONFIG
+    beside = [bind(str(config), f"{target}/{_CONFIG}")] if config.exists() else []
+    return [bind(model.location, f"{target}/{model.version}"), *beside]
+
+
+class TritonClient(OpenInferenceClient):
+    """Triton's HTTP API. Once ready, ``models`` is all that its repository holds."""
+
+    def probe(self, deadline: clock.Deadline) -> Readiness:
+        """Ready is the model's own word and the index's: /v2/health/ready says yes to an empty repository."""
+        try:
+            ready = self._http("GET", self.ready_path(), deadline)
+            index = self._http("POST", "/v2/repository/index", deadline, b"{}", JSON)
+        except http.HttpError as error:
+            return Readiness(ModelState.NOT_READY, f"the HTTP port does not answer yet ({error})")
+        try:
+            states = [(str(m["name"]), str(m.get("state") or ""), str(m.get("reason") or "")) for m in index.json()]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            detail = f"the repository index is not Triton's (HTTP {index.status}: {error_text(index)})"
+            return Readiness(ModelState.NOT_READY, detail)
+        return self._readiness(ready.status == 200, states)
+
+    def max_batch_size(self) -> int | None:
+        record = self._metadata(f"{self._path()}/config")
+        size = record.get("max_batch_size") if isinstance(record, dict) else None
+        return size if isinstance(size, int) else None
+
+    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
+        for tensor in inputs:
+            if tensor.datatype in ("FP16", "BF16"):
+                raise UsageError(f"Triton takes no {tensor.datatype} in JSON, the type of the input {tensor.name!r}")
+        return super().request_body(values, inputs)
+
+    def _readiness(self, is_ready: bool, states: list[tuple[str, str, str]]) -> Readiness:
+        for name, state, reason in states:
+            if state == "UNAVAILABLE" and reason != "unloaded":
+                return Readiness(ModelState.UNAVAILABLE, f"Triton reports {name!r} UNAVAILABLE: {reason}")
+        mine = [state for name, state, _ in states if name == self.model_name]
+        if not mine:
+            known = ", ".join(sorted({name for name, _, _ in states})) or "none"
+            detail = f"Triton's repository does not list it (models listed: {known})"
+            return Readiness(ModelState.UNAVAILABLE, detail, "model-not-found")
+        waiting = [f"{state or 'not tried'} for {name!r}" for name, state, _ in states
+                   if state not in ("READY", "UNAVAILABLE")]  # fmt: skip
+        if not is_ready or waiting:
+            said = ", ".join(waiting) or mine[0] or "not tried"
+            return Readiness(ModelState.NOT_READY, f"Triton's repository index says {said}")
+        self.models = tuple(dict.fromkeys(name for name, state, _ in states if state == "READY"))
+        return Readiness(ModelState.AVAILABLE)

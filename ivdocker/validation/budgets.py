@@ -1,0 +1,83 @@
+"""What a good run may cost at most, and whether one cost more. Pure."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ivdocker.errors import Failure, UsageError
+from ivdocker.report.verdict import RunReport
+
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_MEGABYTE = 1 << 20
+
+
+class Budgets(NamedTuple):
+    """Limits; None is no limit.
+
+    ``load_seconds``: from the container's start until the model is ready. ``first_ms``: the first answer.
+    ``p50_ms``, ``p95_ms``, ``p99_ms``: latencies of all answers. ``error_rate``: the share (0 to 1) of requests that
+    may be answered wrongly or not at all; without it none may. ``memory_bytes``: the peak of the container's
+    processes. ``log_errors``: lines of the server's log that report an error.
+    """
+
+    load_seconds: float | None = None
+    first_ms: float | None = None
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    error_rate: float | None = None
+    memory_bytes: int | None = None
+    log_errors: int | None = None
+
+    @property
+    def needs_requests(self) -> bool:
+        return any(limit is not None for limit in (self.first_ms, self.p50_ms, self.p95_ms, self.p99_ms))
+
+
+def check(budgets: Budgets) -> None:
+    """Raises UsageError for a limit that cannot be."""
+    for name, limit in budgets._asdict().items():
+        if limit is not None and not 0 <= limit < float("inf"):
+            raise UsageError(f"the budget {name} must be a number of at least 0, not {limit:g}")
+    if budgets.error_rate is not None and budgets.error_rate > 1:
+        raise UsageError(f"the budget error_rate is a share of the requests, from 0 to 1, not {budgets.error_rate:g}")
+
+
+def exceeded(budgets: Budgets, run: RunReport) -> Failure | None:
+    """The failure that names every limit that a run exceeded; None when it kept all of them."""
+    found = list(_exceeded(budgets, run))
+    if found:
+        hint = "raise the budget if that is what the model costs; the report has every figure (--json)"
+        return Failure("budget-exceeded", "; ".join(found), hint)
+    if budgets.memory_bytes is not None and run.resources.peak_memory_bytes is None:
+        hint = "the engine is on another machine or in a virtual one: see whether docker stats works on it"
+        return Failure("engine-error", "the memory that the server took could not be measured", hint)
+    return None
+
+
+def _exceeded(budgets: Budgets, run: RunReport) -> Iterator[str]:
+    asked = run.requests
+    for what, unit, figure, limit in (
+        ("loading took", " s", run.load_seconds, budgets.load_seconds),
+        ("the first answer took", " ms", asked.first_ms, budgets.first_ms),
+        ("the p50 latency was", " ms", asked.p50_ms, budgets.p50_ms),
+        ("the p95 latency was", " ms", asked.p95_ms, budgets.p95_ms),
+        ("the p99 latency was", " ms", asked.p99_ms, budgets.p99_ms),
+        ("the error rate was", "", asked.error_rate, budgets.error_rate),
+        ("peak memory was", " MB", _megabytes(run.resources.peak_memory_bytes), _megabytes(budgets.memory_bytes)),
+        ("errors in the server's log:", "", run.log_errors, budgets.log_errors),
+    ):
+        if figure is not None and limit is not None and figure > limit:
+            yield f"{what} {figure:.4g}{unit}, at most {limit:.4g}{unit} was allowed"
+
+
+def size(text: str) -> int:
+    """Bytes of a size as docker writes it: ``512m``, ``2g``, ``1.5GB``; units are powers of 1024. Raises UsageError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", text.strip().lower())
+    if match is None:
+        raise UsageError(f"{text!r} is no size; write it as docker does: 512m, 2g")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _megabytes(size_bytes: int | None) -> float | None:
+    return None if size_bytes is None else size_bytes / _MEGABYTE
