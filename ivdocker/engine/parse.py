@@ -1,7 +1,10 @@
 """What the engine prints, as plain data. Pure; written for docker 20.10 to 29 and podman 4."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -95,97 +98,94 @@ class Image(NamedTuple):
     labels: Mapping[str, str] = MappingProxyType({})
 
 
+@contextmanager
+def _reading(command: str) -> Iterator[None]:
+    """Raises Unreadable, which names the engine's command, where the decorated function meets another shape."""
+    try:
+        yield
+    except _WRONG as error:
+        raise Unreadable(f"cannot read the engine's answer to {command}: {error!r}") from None
+
+
+@_reading("container inspect")
 def container(output: bytes, dialect: Dialect) -> ContainerState:
     """One container from the output of ``container inspect``. Raises Unreadable."""
-    try:
-        record = json.loads(output)[0]
-        state, network = record["State"], record.get("NetworkSettings") or {}
-        status = str(state["Status"]).lower()
-        return ContainerState(
-            id=str(record["Id"]),
-            image_id=str(record.get("Image") or ""),
-            status=dialect.status_names.get(status, status),
-            exit_code=int(state.get("ExitCode") or 0),
-            oom_killed=bool(state.get("OOMKilled")),
-            error=str(state.get("Error") or ""),
-            pid=int(state.get("Pid") or 0),
-            bindings=_bindings(network.get("Ports") or {}),
-            network_mode=str((record.get("HostConfig") or {}).get("NetworkMode") or ""),
-            addresses=_addresses(network.get("Networks") or {}),
-        )
-    except _WRONG as error:
-        raise Unreadable(f"cannot read the engine's answer to container inspect: {error!r}") from None
+    record = json.loads(output)[0]
+    state, network = record["State"], record.get("NetworkSettings") or {}
+    status = str(state["Status"]).lower()
+    return ContainerState(
+        id=str(record["Id"]),
+        image_id=str(record.get("Image") or ""),
+        status=dialect.status_names.get(status, status),
+        exit_code=int(state.get("ExitCode") or 0),
+        oom_killed=bool(state.get("OOMKilled")),
+        error=str(state.get("Error") or ""),
+        pid=int(state.get("Pid") or 0),
+        bindings=_bindings(network.get("Ports") or {}),
+        network_mode=str((record.get("HostConfig") or {}).get("NetworkMode") or ""),
+        addresses=_addresses(network.get("Networks") or {}),
+    )
 
 
+@_reading("stats")
 def memory(output: bytes) -> int | None:
     """Bytes in use from the output of ``stats``, None for a container that has ended. Raises Unreadable.
 
     docker writes ``1.5MiB / 2GiB``, podman ``1.5MB / 2GB``: powers of 1024 and of 1000.
     """
-    try:
-        record = json.loads(output)
-        record = record[0] if isinstance(record, list) else record
-        text = str(record.get("MemUsage") or record["mem_usage"]).partition("/")[0].strip()
-        number = text.rstrip("BKMGTikb")
-        scale = _SIZE_UNITS[text[len(number) :].lower()]
-        return int(float(number) * scale) or None
-    except _WRONG as error:
-        raise Unreadable(f"cannot read the engine's answer to stats: {error!r}") from None
+    record = json.loads(output)
+    record = record[0] if isinstance(record, list) else record
+    text = str(record.get("MemUsage") or record["mem_usage"]).partition("/")[0].strip()
+    number = text.rstrip("BKMGTikb")
+    scale = _SIZE_UNITS[text[len(number) :].lower()]
+    return int(float(number) * scale) or None
 
 
+@_reading("image inspect")
 def image(output: bytes) -> Image:
     """One image from the output of ``image inspect``. Raises Unreadable."""
-    try:
-        record = json.loads(output)[0]
-        config = record.get("Config") or {}
-        return Image(
-            id=str(record["Id"]),
-            platform=f"{record.get('Os') or '?'}/{record.get('Architecture') or '?'}",
-            entrypoint=_words(config.get("Entrypoint")),
-            command=_words(config.get("Cmd")),
-            env={name: value for name, _, value in (str(pair).partition("=") for pair in config.get("Env") or ())},
-            labels={str(key): str(value) for key, value in (config.get("Labels") or {}).items()},
-        )
-    except _WRONG as error:
-        raise Unreadable(f"cannot read the engine's answer to image inspect: {error!r}") from None
+    record = json.loads(output)[0]
+    config = record.get("Config") or {}
+    return Image(
+        id=str(record["Id"]),
+        platform=f"{record.get('Os') or '?'}/{record.get('Architecture') or '?'}",
+        entrypoint=_words(config.get("Entrypoint")),
+        command=_words(config.get("Cmd")),
+        env={name: value for name, _, value in (str(pair).partition("=") for pair in config.get("Env") or ())},
+        labels={str(key): str(value) for key, value in (config.get("Labels") or {}).items()},
+    )
 
 
+@_reading("ps")
 def listing(output: bytes) -> list[Listed]:
     """The containers of ``ps``. Raises Unreadable."""
-    try:
-        return [_listed(record) for record in _records(output)]
-    except _WRONG as error:
-        raise Unreadable(f"cannot read the engine's answer to ps: {error!r}") from None
+    return [_listed(record) for record in _records(output)]
 
 
+@_reading("network ls")
 def networks(output: bytes) -> list[Listed]:
     """The networks of ``network ls``. Raises Unreadable."""
-    try:
-        records = [_lower(record) for record in _records(output)]
-        return [Listed(str(record["name"]), "", "", _labels(record.get("labels"))) for record in records]
-    except _WRONG as error:
-        raise Unreadable(f"cannot read the engine's answer to network ls: {error!r}") from None
+    records = [_lower(record) for record in _records(output)]
+    return [Listed(str(record["name"]), "", "", _labels(record.get("labels"))) for record in records]
 
 
+@_reading("version")
 def version(output: bytes, dialect: Dialect) -> EngineVersion:
     """Client and server from the output of ``version``. Raises Unreadable; also when no server answered.
 
     A local podman has no server: the program itself is the engine.
     """
-    try:
-        record = _lower(json.loads(output))
-        client = _lower(record["client"])
-        server = _lower(record.get("server") or (client if dialect.name == "podman" else {}))
-        system, _, machine = str(server.get("osarch") or "").partition("/")
-        return EngineVersion(
-            name=dialect.name,
-            client=str(client.get("version") or ""),
-            server=str(server["version"]),
-            api=str(server.get("apiversion") or ""),
-            platform=f"{server.get('os') or system}/{server.get('arch') or machine}",
-        )
-    except _WRONG as error:
-        raise Unreadable(f"cannot read the engine's answer to version: {error!r}") from None
+    record = _lower(json.loads(output))
+    client = _lower(record["client"])
+    server = _lower(record.get("server") or (client if dialect.name == "podman" else {}))
+    system, _, machine = str(server.get("osarch") or "").partition("/")
+    return EngineVersion(
+        name=dialect.name,
+        client=str(client.get("version") or ""),
+        server=str(server["version"]),
+        api=str(server.get("apiversion") or ""),
+        platform=f"{server.get('os') or system}/{server.get('arch') or machine}",
+    )
 
 
 def _listed(record: Mapping[str, Any]) -> Listed:
