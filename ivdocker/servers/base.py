@@ -145,18 +145,15 @@ class ServingBinary(abc.ABC):
 
     def take_routes(self, routes: Routes) -> None:
         """Be asked there. Raises UsageError where the server has ports and paths of its own."""
-        del routes
         raise UsageError(f"--port, --ready-path and --predict-path are for --server http; {self.kind} has its own")
 
     def example_bodies(self, model: ModelPath) -> list[Any]:
         """Request bodies that lie ready in the model's folder. Raises nothing."""
-        del model
         return []
 
     def inputs(self, model: ModelPath) -> list[Tensor]:
         """The model's inputs as its folder tells them, for a server that does not. Raises UsageError when what reads
         them is not installed."""
-        del model
         return []
 
     @abc.abstractmethod

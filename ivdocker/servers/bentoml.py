@@ -91,14 +91,12 @@ class BentoMLClient(HttpClient):
 
     def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
         """Where no server tells its APIs yet: ``/predict``."""
-        del version
         if model_name:
             return f"/{model_name.lstrip('/')}"
         return next((str(route["route"]) for route in self._apis()), super().predict_path())
 
     def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
         """The arguments without a default; none where one of them has a form that its schema does not tell."""
-        del signature
         path = self.predict_path(model_name)
         try:
             api = next(each for each in self._apis() if each["route"] == path)
@@ -109,7 +107,6 @@ class BentoMLClient(HttpClient):
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
         """An object of arguments."""
-        del inputs
         return dict(values)
 
     def _apis(self) -> list[dict[str, Any]]:

@@ -185,12 +185,10 @@ class BaseModelServerClient(abc.ABC):
 
         Raises what the endpoint's check raises when the server is gone.
         """
-        del model_name, signature
         return []
 
     def outputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
         """A model's outputs, as its inputs."""
-        del model_name, signature
         return []
 
     def max_batch_size(self) -> int | None:
@@ -200,12 +198,10 @@ class BaseModelServerClient(abc.ABC):
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
         """A request with these values, nested lists by input name. Raises UsageError where there is no such form."""
-        del values, inputs
         raise UsageError(f"{type(self).__name__}: a request cannot be made from values; give whole request bodies")
 
     def bytes_value(self, data: bytes) -> Any:
         """How a string input's value is spelled that is no text. Raises UsageError where there is no way."""
-        del data
         raise UsageError(f"{type(self).__name__}: a value that is no UTF-8 text cannot be sent as JSON")
 
     def body_of(self, message: RequestBody) -> Any:

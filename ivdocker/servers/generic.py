@@ -49,7 +49,6 @@ class HttpClient(BaseModelServerClient):
         self._routes = routes
 
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
-        del name
         answer = self._state_of(self._routes.ready, deadline)
         if isinstance(answer, Readiness):
             return answer
@@ -61,7 +60,6 @@ class HttpClient(BaseModelServerClient):
         return self._routes.ready
 
     def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
-        del model_name, version
         return self._routes.predict
 
 

@@ -42,11 +42,9 @@ class OpenInferenceClient(BaseModelServerClient):
         return f"{self._path(model_name)}{f'/versions/{version}' if version else ''}/infer"
 
     def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        del signature
         return self._tensors("inputs", model_name)
 
     def outputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        del signature
         return self._tensors("outputs", model_name)
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:

@@ -185,7 +185,6 @@ class OpenAIClient(BaseModelServerClient):
 
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
         """Healthy, and with a model in the list; who asks for a key before showing it is taken at its health's word."""
-        del name
         health = self._state_of(self.ready_path(), deadline)
         if isinstance(health, Readiness):
             return health
@@ -204,7 +203,6 @@ class OpenAIClient(BaseModelServerClient):
         return "/health"
 
     def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
-        del model_name, version
         return "/v1/completions"
 
     def path_of(self, message: RequestBody) -> str:
@@ -212,13 +210,11 @@ class OpenAIClient(BaseModelServerClient):
         return "/v1/chat/completions" if is_chat else super().path_of(message)
 
     def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        del model_name, signature
         return [Tensor("prompt", "BYTES", ())] if self._served else []
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
         """One token is enough to see that it generates, the likeliest, that it may be compared; nothing is generated
         from an empty prompt."""
-        del inputs
         prompt = values.get("prompt") or _PROMPT
         return {"model": self._served or self.model_name, "prompt": prompt, "max_tokens": 1, "temperature": 0}
 
