@@ -1,5 +1,7 @@
 """What every model server has to say: how its container is run, how it is known, which causes its log tells."""
 
+from __future__ import annotations
+
 import abc
 import re
 from collections.abc import Mapping, Sequence
@@ -67,10 +69,28 @@ class Fingerprint(NamedTuple):
     files: tuple[str, ...] = ()
 
 
+class Selection(NamedTuple):
+    """Why an image is run as this server, and what else was found out when the server was chosen.
+
+    ``reason``: a text for people. ``is_evident``: whether the user or the image's name says so; any other reason is
+    told to the user. ``configuration``: the image's, where the server needs it and the image is on this machine.
+    ``routes``: the port and the paths that the user gave, None for the server's own.
+    """
+
+    reason: str
+    is_evident: bool
+    configuration: Image | None = None
+    routes: Routes | None = None
+
+
+BY_USER = Selection("--server names it", is_evident=True)
+
+
 class ServingBinary(abc.ABC):
     """A model server's image and how to run it: TFX's ServingBinary, and what our runner asks beyond it.
 
     ``models``: the names of all models that must be ready where the folder holds several, ``model_name`` among them.
+    ``selection``: what ``select.select_server`` found out.
     """
 
     kind: ClassVar[str]
@@ -84,19 +104,17 @@ class ServingBinary(abc.ABC):
 
     fingerprint: ClassVar[Fingerprint] = Fingerprint()
 
-    server_reason: str = "--server names it"
-    """Why the image is run as this server."""
+    takes_routes: ClassVar[bool] = False
+    """Whether the user chooses the server's port and paths (``--port``, ``--ready-path``, ``--predict-path``)."""
 
-    server_is_evident: bool = True
-    """The user or the image's name says so."""
-
-    needs_image: bool = False
-    """Its name does not tell all that must be known of the image."""
-
-    def __init__(self, image: str, model_name: str = "model", models: Sequence[str] = ()) -> None:
+    def __init__(
+        self, image: str, model_name: str = "model", models: Sequence[str] = (), selection: Selection = BY_USER
+    ) -> None:
         self.image = image
         self.model_name = model_name
         self.models = tuple(models) or (model_name,)
+        self.server_reason = selection.reason
+        self.server_is_evident = selection.is_evident
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(image={self.image!r})"
@@ -139,13 +157,10 @@ class ServingBinary(abc.ABC):
         """The names by which the server will know what the folder holds; at least one. Raises UsageError."""
         return [model.default_name]
 
-    def take_image(self, image: Image) -> None:
-        """Learn what is in the image, where its name did not tell; called where ``needs_image``, if it is here."""
-        del image
-
-    def take_routes(self, routes: Routes) -> None:
-        """Be asked there. Raises UsageError where the server has ports and paths of its own."""
-        raise UsageError(f"--port, --ready-path and --predict-path are for --server http; {self.kind} has its own")
+    @classmethod
+    def needs_configuration(cls, image: str) -> bool:
+        """Whether the constructor needs the configuration of an image of this name."""
+        return False
 
     def example_bodies(self, model: ModelPath) -> list[Any]:
         """Request bodies that lie ready in the model's folder. Raises nothing."""

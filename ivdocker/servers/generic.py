@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ivdocker import clock
-from ivdocker.servers.base import DockerRunParams, ServingBinary, bind
+from ivdocker.servers.base import BY_USER, DockerRunParams, Selection, ServingBinary, bind
 from ivdocker.servers.client import BaseModelServerClient, ModelState, Readiness, Routes, error_text
 from ivdocker.text import one_line
 
@@ -20,14 +20,14 @@ class Http(ServingBinary):
     """
 
     kind = "http"
+    takes_routes = True
 
-    def __init__(self, image: str, model_name: str = "model", models: Sequence[str] = ()) -> None:
-        super().__init__(image, model_name, models)
-        self.take_routes(Routes())
-
-    def take_routes(self, routes: Routes) -> None:
-        self._routes = routes
-        self.ports = {"http": routes.port}
+    def __init__(
+        self, image: str, model_name: str = "model", models: Sequence[str] = (), selection: Selection = BY_USER
+    ) -> None:
+        super().__init__(image, model_name, models, selection)
+        self._routes = selection.routes or Routes()
+        self.ports = {"http": self._routes.port}
 
     def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
         path = f"/models/{self.model_name}" if needs_mount else model_path

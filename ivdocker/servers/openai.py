@@ -8,6 +8,8 @@ server's sources. Tried for real: vLLM 0.32.0, a build for CPUs. It says that ``
 a first argument without a name, which images before ``vllm serve`` do not take.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -16,10 +18,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ivdocker import clock, http
-from ivdocker.engine.parse import Image
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind
+from ivdocker.servers.base import BY_USER, DockerRunParams, Fingerprint, LogPattern, Selection, ServingBinary, bind
 from ivdocker.servers.client import BaseModelServerClient, ModelState, Readiness, RequestBody, Tensor, error_text
 
 _PROMPT = "a"
@@ -138,19 +139,20 @@ class OpenAI(ServingBinary):
         program=r"\bvllm\b|text-generation-launcher|tgi-entrypoint|llama-server|sglang\.launch_server"
     )
 
-    def __init__(self, image: str, model_name: str = "model", models: Sequence[str] = ()) -> None:
-        super().__init__(image, model_name, models)
-        self._take_flavour(image)
+    def __init__(
+        self, image: str, model_name: str = "model", models: Sequence[str] = (), selection: Selection = BY_USER
+    ) -> None:
+        super().__init__(image, model_name, models, selection)
+        flavour = _flavour(image)
+        if flavour is _OTHER and selection.configuration:
+            # Not by its CMD: our flags replace that, and only an entrypoint can take them.
+            flavour = _flavour(" ".join(selection.configuration.entrypoint))
+        self._flavour = flavour
+        self.ports = {"http": flavour.port}
 
-    def take_image(self, image: Image) -> None:
-        # A command of the image's own is replaced by flags only where an entrypoint takes them.
-        self._take_flavour(" ".join(image.entrypoint))
-
-    def _take_flavour(self, words: str) -> None:
-        named = (each for each in FLAVOURS if re.search(each.name, words, re.IGNORECASE))
-        self._flavour = next(named, _OTHER)
-        self.needs_image = self._flavour is _OTHER
-        self.ports = {"http": self._flavour.port}
+    @classmethod
+    def needs_configuration(cls, image: str) -> bool:
+        return _flavour(image) is _OTHER
 
     @classmethod
     def match_folder(cls, model: ModelPath) -> str | None:
@@ -172,7 +174,7 @@ class OpenAI(ServingBinary):
             "shm_size": "1g",
         }
 
-    def MakeClient(self, endpoint: str) -> "OpenAIClient":
+    def MakeClient(self, endpoint: str) -> OpenAIClient:
         return OpenAIClient(endpoint, self.model_name)
 
 
@@ -222,6 +224,10 @@ class OpenAIClient(BaseModelServerClient):
         if not isinstance(message.body, dict) or "model" in message.body:
             return message.body
         return {"model": message.model_name or self._served or self.model_name, **message.body}
+
+
+def _flavour(words: str) -> Flavour:
+    return next((each for each in FLAVOURS if re.search(each.name, words, re.IGNORECASE)), _OTHER)
 
 
 def _first_model(answer: http.Response) -> str | None:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ivdocker import clock
@@ -15,8 +15,8 @@ from ivdocker.engine.parse import Image
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, locate
 from ivdocker.report.verdict import Report, RunReport
-from ivdocker.servers import registry
 from ivdocker.servers.base import ServingBinary
+from ivdocker.servers.select import select_server
 from ivdocker.tfx import LocalDockerConfig, ServingSpec
 from ivdocker.validation import budgets
 from ivdocker.validation.attempt import LOAD_TIMEOUT_S, EngineQuestion, Job, asks, run_one
@@ -209,18 +209,8 @@ def _run_each(job: Job, engine: EngineQuestion) -> list[RunReport]:
 
 def _binary(image: str, model: ModelPath, what: _What) -> ServingBinary:
     check_image_name(image)
-    look = cache(partial(_local_image, image, what.options))
-    choice = registry.choose(what.server, image, model, look)
-    chosen = choice.server.binary
-    names = chosen.model_names(model)
-    name = what.model_name or names[0]
-    binary = chosen(image, name, [*names, *([] if name in names else [name])] if len(names) > 1 else [name])
-    binary.server_reason, binary.server_is_evident = choice.reason, choice.is_evident
-    if binary.needs_image and (found := look()):
-        binary.take_image(found)
-    if what.options.routes:
-        binary.take_routes(what.options.routes)
-    return binary
+    look = partial(_local_image, image, what.options)
+    return select_server(what.server, image, model, model_name=what.model_name, routes=what.options.routes, look=look)
 
 
 def _local_image(name: str, options: RunOptions) -> Image | None:

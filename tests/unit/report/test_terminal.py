@@ -13,6 +13,7 @@ from ivdocker.report.terminal import Terminal
 from ivdocker.report.verdict import Report, RequestFigures
 from ivdocker.requests.model import Request
 from ivdocker.requests.send import RequestResult
+from ivdocker.servers.base import Selection
 from ivdocker.servers.mlflow import MLflow
 from tests.unit.report.samples import FAILURE, report, run_with
 
@@ -23,8 +24,7 @@ from tests.unit.report.samples import FAILURE, report, run_with
 def test_a_decision_that_is_not_evident_is_said(
     capsys: pytest.CaptureFixture[str], level: int, evident: bool, is_said: bool
 ) -> None:
-    binary = MLflow("team/server:1", "m")
-    binary.server_reason, binary.server_is_evident = "the model's folder holds MLmodel", evident
+    binary = MLflow("team/server:1", "m", selection=Selection("the model's folder holds MLmodel", evident))
     Terminal(sys.stderr, level).server(binary)
     said = capsys.readouterr().err
     assert ("mlflow: the model's folder holds MLmodel" in said) == is_said

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 
 from ivdocker.errors import UsageError
+from ivdocker.model_path import ModelPath
 from ivdocker.servers.client import ModelState, Routes
-from ivdocker.servers.mlflow import MLflow
+from ivdocker.servers.select import select_server
 from tests.unit.loopback import model_server
-from tests.unit.servers.helpers import AVAILABLE, NOT_READY, client_of, look, made, put
+from tests.unit.servers.helpers import AVAILABLE, NOT_READY, client_of, look, put
 
 
 def test_any_other_server_has_the_port_and_paths_that_it_is_said_to_have(tmp_path: Path) -> None:
-    binary = made("http", put(tmp_path / "m", {"weights.bin": ""}))
-    binary.take_routes(Routes(5000, "/up", "/score"))
+    model = put(tmp_path / "m", {"weights.bin": ""})
+    binary = select_server("http", "team/server:1", model, routes=Routes(5000, "/up", "/score"))
     assert (binary.ports, binary.container_port) == ({"http": 5000}, 5000)
     client = binary.MakeClient("127.0.0.1:1")
     assert (client.ready_path(), client.predict_path("m", "1")) == ("/up", "/score")
@@ -30,6 +31,6 @@ def test_any_other_server_is_ready_when_its_ready_path_answers_well(status: int,
         assert look(client_of("http", server)).state is state
 
 
-def test_routes_are_for_the_server_that_has_none_of_its_own() -> None:
+def test_routes_are_for_the_server_that_has_none_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--port, .* are for --server http; mlflow has its own"):
-        MLflow("x").take_routes(Routes())
+        select_server("mlflow", "x", ModelPath(str(tmp_path)), routes=Routes())

@@ -13,6 +13,7 @@ from ivdocker.errors import UsageError
 from ivdocker.requests.model import Request
 from ivdocker.requests.send import SendOptions, send_all
 from ivdocker.servers.client import ModelState
+from ivdocker.servers.select import select_server
 from tests.unit.loopback import model_server
 from tests.unit.servers.helpers import AVAILABLE, NOT_READY, client_of, look, made, made_up, mounted, params, put
 
@@ -49,8 +50,8 @@ def test_an_openai_server_under_any_name_is_run_by_its_entrypoint(
     tmp_path: Path, entrypoint: str, port: int, words: list[str]
 ) -> None:
     model = put(tmp_path / "m", {"config.json": {}})
-    server = made("openai", model, image="team/chat:1")
-    server.take_image(Image("id", "linux/amd64", tuple(entrypoint.split()), ("vllm", "serve"), {}, {}))
+    found_image = Image("id", "linux/amd64", tuple(entrypoint.split()), ("vllm", "serve"), {}, {})
+    server = select_server("openai", "team/chat:1", model, look=lambda: found_image)
     found = server.MakeDockerRunParams(model.location, True)
     assert (server.ports["http"], found["command"]) == (port, words)
 

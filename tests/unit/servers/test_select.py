@@ -13,6 +13,7 @@ from ivdocker.engine.parse import Image
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, locate
 from ivdocker.servers import registry
+from ivdocker.servers.select import select_server
 from ivdocker.servers.triton import Triton
 from tests.unit.servers.helpers import make, triton_model
 
@@ -85,9 +86,9 @@ def test_an_images_name_tells_its_server(name: str, kind: str | None) -> None:
     ],
 )
 def test_what_is_in_an_image_tells_its_server_and_that_is_said(found: Image, kind: str, reason: str) -> None:
-    choice = registry.choose("auto", "team/server:1", NOWHERE, lambda: found)
-    assert (choice.server.kind, choice.is_evident) == (kind, False)
-    assert reason in choice.reason
+    binary = select_server("auto", "team/server:1", NOWHERE, look=lambda: found)
+    assert (binary.kind, binary.server_is_evident) == (kind, False)
+    assert reason in binary.server_reason
 
 
 @pytest.mark.parametrize(
@@ -108,34 +109,45 @@ def test_what_is_in_an_image_tells_its_server_and_that_is_said(found: Image, kin
 )
 def test_a_models_folder_tells_its_server(tmp_path: Path, files: list[str], kind: str) -> None:
     model = folder(tmp_path, *files, config={"architectures": ["LlamaForCausalLM"]})
-    choice = registry.choose("auto", "team/server:1", model)
-    assert (choice.server.kind, choice.is_evident) == (kind, False)
-    assert choice.reason.startswith("the model's folder ")
+    binary = select_server("auto", "team/server:1", model)
+    assert (binary.kind, binary.server_is_evident) == (kind, False)
+    assert binary.server_reason.startswith("the model's folder ")
 
 
 def test_a_config_that_is_not_of_transformers_tells_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot tell"):
-        registry.choose("auto", "team/server:1", folder(tmp_path, "config.json", "model.safetensors"))
+        select_server("auto", "team/server:1", folder(tmp_path, "config.json", "model.safetensors"))
 
 
 def test_the_image_weighs_more_than_the_folder(tmp_path: Path) -> None:
     model = folder(tmp_path, "MLmodel")
     found = with_(env={"MLSERVER_MODELS_DIR": "/mnt/models"})
-    assert registry.choose("auto", "team/server:1", model, lambda: found).server.kind == "mlserver"
+    assert select_server("auto", "team/server:1", model, look=lambda: found).kind == "mlserver"
 
 
 def test_an_image_whose_name_tells_is_not_looked_into(tmp_path: Path) -> None:
     def look() -> Image | None:
         raise AssertionError("looked")
 
-    choice = registry.choose("auto", "seldonio/mlserver:1", folder(tmp_path, "MLmodel"), look)
-    assert (choice.server.kind, choice.is_evident) == ("mlserver", True)
+    binary = select_server("auto", "seldonio/mlserver:1", folder(tmp_path, "MLmodel"), look=look)
+    assert (binary.kind, binary.server_is_evident) == ("mlserver", True)
+
+
+def test_an_image_is_looked_into_once_for_all_that_is_to_be_known() -> None:
+    looks = []
+
+    def look() -> Image | None:
+        looks.append(1)
+        return with_("/tgi-entrypoint.sh")
+
+    binary = select_server("auto", "team/chat:1", NOWHERE, look=look)
+    assert (binary.kind, binary.ports, len(looks)) == ("openai", {"http": 80}, 1)
 
 
 def test_when_two_servers_fit_both_are_named_with_their_reasons(tmp_path: Path) -> None:
     model = folder(tmp_path, "MLmodel", "model-settings.json")
     with pytest.raises(UsageError) as caught:
-        registry.choose("auto", "team/server:1", model)
+        select_server("auto", "team/server:1", model)
     text = str(caught.value)
     assert "mlserver (the model's folder holds **/model-settings.json)" in text
     assert "mlflow (the model's folder holds MLmodel)" in text
@@ -145,9 +157,9 @@ def test_when_two_servers_fit_both_are_named_with_their_reasons(tmp_path: Path) 
 
 def test_it_is_said_whether_the_image_could_be_looked_into() -> None:
     with pytest.raises(UsageError, match="not on this machine yet"):
-        registry.choose("auto", "team/server:1", NOWHERE)
+        select_server("auto", "team/server:1", NOWHERE)
     with pytest.raises(UsageError, match="neither its name nor its configuration nor"):
-        registry.choose("auto", "team/server:1", NOWHERE, lambda: with_("python"))
+        select_server("auto", "team/server:1", NOWHERE, look=lambda: with_("python"))
 
 
 @pytest.mark.parametrize(
@@ -180,24 +192,24 @@ def test_an_image_of_any_name_is_known_by_the_models_folder(tmp_path: Path) -> N
     python_model = triton_model(tmp_path, "python")
     for path, kind in ((saved_model, "tensorflow-serving"), (saved_model / "1", "tensorflow-serving"),
                        (python_model, "triton"), (python_model / "1", "triton")):  # fmt: skip
-        assert registry.choose("auto", "team/server:1", locate(path)).server.kind == kind
+        assert select_server("auto", "team/server:1", locate(path)).kind == kind
 
 
 def test_the_server_that_is_asked_for_wins_over_the_images_name(tmp_path: Path) -> None:
     model = locate(make(tmp_path, "1/saved_model.pb"))
-    assert registry.choose("triton", "tensorflow/serving", model).server.binary is Triton
+    assert isinstance(select_server("triton", "tensorflow/serving", model), Triton)
 
 
 def test_an_unknown_server_names_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"unknown server 'tritn'; choose one of: auto, tensorflow-serving, triton"):
-        registry.choose("tritn", "x", locate(tmp_path))
+        select_server("tritn", "x", locate(tmp_path))
 
 
 def test_a_server_that_cannot_be_told_says_why(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"neither its name nor the model's folder tells.*--server"):
-        registry.choose("auto", "team/server", locate(tmp_path))
+        select_server("auto", "team/server", locate(tmp_path))
     make(tmp_path, "saved_model.pb", "config.pbtxt")
     with pytest.raises(UsageError, match=r"more than one fits.*--server"):
-        registry.choose("auto", "team/server", locate(tmp_path))
+        select_server("auto", "team/server", locate(tmp_path))
     with pytest.raises(UsageError, match="--server"):
-        registry.choose("auto", "team/server", locate("gs://bucket/m"))
+        select_server("auto", "team/server", locate("gs://bucket/m"))
