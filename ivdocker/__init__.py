@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from ivdocker.report.verdict import Report, RunReport
     from ivdocker.servers.base import ServingBinary
-    from ivdocker.servers.client import Endpoint
+    from ivdocker.servers.records import Endpoint
     from ivdocker.servers.tensorflow_serving import TensorFlowServing
     from ivdocker.servers.triton import Triton
     from ivdocker.tfx import RequestSpec, ServingSpec, ValidationSpec
@@ -39,7 +39,7 @@ _HOMES = {
     "BaseModelServerRunner": "container.base",
     "Budgets": "validation.budgets",
     "DeadlineExceeded": "errors",
-    "Endpoint": "servers.client",
+    "Endpoint": "servers.records",
     "EnvironmentFailed": "errors",
     "Failure": "errors",
     "GracefulShutdown": "errors",

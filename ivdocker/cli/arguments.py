@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ivdocker.container.orphans import Fate
     from ivdocker.engine.client import Engine
     from ivdocker.engine.parse import Listed
-    from ivdocker.servers.client import Routes
+    from ivdocker.servers.records import Routes
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +93,7 @@ def run_options(arguments: argparse.Namespace) -> RunOptions:
 
 def _routes(arguments: argparse.Namespace) -> Routes | None:
     """Those that were given, the others by default; None without any. Raises UsageError."""
-    from ivdocker.servers.client import Routes
+    from ivdocker.servers.records import Routes
 
     names = {"port": "port", "ready": "ready_path", "predict": "predict_path"}
     given = {field: getattr(arguments, name) for field, name in names.items() if getattr(arguments, name) is not None}

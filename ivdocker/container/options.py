@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from ivdocker.engine.argv import ContainerSpec, Mount
 from ivdocker.engine.dialect import dialect_of, gpu_flags
 from ivdocker.errors import UsageError
-from ivdocker.servers.client import Routes
+from ivdocker.servers.records import Routes
 
 STOP_GRACE_S = 10
 

@@ -37,7 +37,7 @@ from ivdocker.process import tree
 from ivdocker.process.run import Cancelled
 from ivdocker.servers import registry
 from ivdocker.servers.base import LogPattern
-from ivdocker.servers.client import Endpoint
+from ivdocker.servers.records import Endpoint
 from ivdocker.text import one_line
 from ivdocker.tfx import LocalDockerConfig, ServingSpec
 

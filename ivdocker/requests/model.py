@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from ivdocker.servers.client import RequestBody
+from ivdocker.servers.records import RequestBody
 
 RTOL = 1e-5
 ATOL = 1e-8

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from ivdocker.requests.formats.protobuf import bytes_field, number_field, packed_floats, varint
-from ivdocker.servers.client import Tensor
+from ivdocker.servers.records import Tensor
 
 _LOG_PREDICT = 6
 _PREDICT_REQUEST = 1

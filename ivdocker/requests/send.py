@@ -12,7 +12,8 @@ from ivdocker.requests.judge import checks
 from ivdocker.requests.judge.compare import first_difference
 from ivdocker.requests.make.with_body import lacks_body, with_body
 from ivdocker.requests.model import Request
-from ivdocker.servers.client import BaseModelServerClient, Tensor, error_text
+from ivdocker.servers.client import BaseModelServerClient, error_text
+from ivdocker.servers.records import Tensor
 from ivdocker.text import one_line
 
 _HINTS: dict[str, str] = {

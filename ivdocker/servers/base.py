@@ -10,7 +10,8 @@ from typing import Any, ClassVar, NamedTuple, TypedDict
 from ivdocker.engine.parse import Image
 from ivdocker.errors import FailureCode, UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.servers.client import MAY_NOT_READ, BaseModelServerClient, Routes, Tensor
+from ivdocker.servers.client import MAY_NOT_READ, BaseModelServerClient
+from ivdocker.servers.records import Routes, Tensor
 
 
 class MountParams(TypedDict):

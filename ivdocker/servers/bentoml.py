@@ -12,8 +12,8 @@ from typing import Any
 
 from ivdocker.model_path import ModelPath
 from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
-from ivdocker.servers.client import Routes, Tensor
 from ivdocker.servers.generic import HttpClient
+from ivdocker.servers.records import Routes, Tensor
 
 _BENTO = "/home/bentoml/bento"
 _DATATYPES = {"number": "FP64", "integer": "INT64", "string": "BYTES", "boolean": "BOOL"}

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from ivdocker import clock
 from ivdocker.servers.base import BY_USER, DockerRunParams, Selection, ServingBinary, bind
-from ivdocker.servers.client import BaseModelServerClient, ModelState, Readiness, Routes, error_text
+from ivdocker.servers.client import BaseModelServerClient, error_text
+from ivdocker.servers.records import ModelState, Readiness, Routes
 from ivdocker.text import one_line
 
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(: |:?\s*$)")

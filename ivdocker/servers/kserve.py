@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 from ivdocker import clock
 from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
-from ivdocker.servers.client import ModelState, Readiness, RequestBody, error_text
+from ivdocker.servers.client import error_text
 from ivdocker.servers.open_inference import OpenInferenceClient
+from ivdocker.servers.records import ModelState, Readiness, RequestBody
 
 _MODELS = "/mnt/models"
 _HINT = "--evidence DIR keeps the server's whole log"

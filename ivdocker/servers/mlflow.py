@@ -16,8 +16,8 @@ from typing import Any
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
-from ivdocker.servers.client import Routes, Tensor
 from ivdocker.servers.generic import HttpClient
+from ivdocker.servers.records import Routes, Tensor
 
 _MODEL = "/opt/ml/model"
 _MLMODEL = "MLmodel"

@@ -16,8 +16,8 @@ from ivdocker import clock
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
-from ivdocker.servers.client import ModelState, Readiness
 from ivdocker.servers.open_inference import OpenInferenceClient
+from ivdocker.servers.records import ModelState, Readiness
 
 _MODELS = "/mnt/models"
 """The image's own MLSERVER_MODELS_DIR."""

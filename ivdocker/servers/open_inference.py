@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from ivdocker import clock, http
 from ivdocker.errors import UsageError
-from ivdocker.servers.client import BaseModelServerClient, ModelState, Readiness, Tensor, error_text
+from ivdocker.servers.client import BaseModelServerClient, error_text
+from ivdocker.servers.records import ModelState, Readiness, Tensor
 
 
 class OpenInferenceClient(BaseModelServerClient):

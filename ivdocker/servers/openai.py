@@ -21,7 +21,8 @@ from ivdocker import clock, http
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.servers.base import BY_USER, DockerRunParams, Fingerprint, LogPattern, Selection, ServingBinary, bind
-from ivdocker.servers.client import BaseModelServerClient, ModelState, Readiness, RequestBody, Tensor, error_text
+from ivdocker.servers.client import BaseModelServerClient, error_text
+from ivdocker.servers.records import ModelState, Readiness, RequestBody, Tensor
 
 _PROMPT = "a"
 

@@ -13,8 +13,8 @@ from types import MappingProxyType
 
 from ivdocker import clock
 from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
-from ivdocker.servers.client import ModelState, Readiness, Routes
 from ivdocker.servers.generic import HttpClient, exception_in
+from ivdocker.servers.records import ModelState, Readiness, Routes
 
 _MODEL = "/opt/ml/model"
 _WORKER_LINE = re.compile(r"mms\.wlm\.WorkerLifeCycle - (?P<text>.*)")

@@ -9,7 +9,7 @@ from ivdocker.engine.parse import Image
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.servers.base import BY_USER, Selection, ServingBinary
-from ivdocker.servers.client import Routes
+from ivdocker.servers.records import Routes
 from ivdocker.servers.registry import KINDS, SERVERS, ServerEntry, by_image, by_kind
 
 AUTO = "auto"

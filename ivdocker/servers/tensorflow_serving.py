@@ -16,15 +16,8 @@ from ivdocker import clock, http
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, is_version
 from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, MountParams, ServingBinary, bind
-from ivdocker.servers.client import (
-    MAY_NOT_READ,
-    BaseModelServerClient,
-    ModelState,
-    Readiness,
-    RequestBody,
-    Tensor,
-    error_text,
-)
+from ivdocker.servers.client import MAY_NOT_READ, BaseModelServerClient, error_text
+from ivdocker.servers.records import ModelState, Readiness, RequestBody, Tensor
 
 _BASE_PATH = "/models"
 

@@ -17,7 +17,8 @@ from ivdocker import clock
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder
-from ivdocker.servers.client import BaseModelServerClient, ModelState, Readiness, error_text
+from ivdocker.servers.client import BaseModelServerClient, error_text
+from ivdocker.servers.records import ModelState, Readiness
 
 _STORE = "/home/model-server/model-store"
 _CONFIG = "config.properties"

@@ -14,8 +14,9 @@ from ivdocker import clock, http
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, MountParams, ServingBinary, bind
-from ivdocker.servers.client import JSON, ModelState, Readiness, Tensor, error_text
+from ivdocker.servers.client import JSON, error_text
 from ivdocker.servers.open_inference import OpenInferenceClient
+from ivdocker.servers.records import ModelState, Readiness, Tensor
 from ivdocker.servers.text_proto import texts
 
 _REPOSITORY = "/models"

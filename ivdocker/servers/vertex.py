@@ -13,8 +13,8 @@ from types import MappingProxyType
 
 from ivdocker import clock
 from ivdocker.servers.base import DockerRunParams, Fingerprint, ServingBinary, bind
-from ivdocker.servers.client import ModelState, Readiness, Routes
 from ivdocker.servers.generic import HttpClient, exception_in
+from ivdocker.servers.records import ModelState, Readiness, Routes
 
 _RAISED = re.compile(r"^Process SpawnProcess-\d+:\s*$", re.MULTILINE)
 _DIED = re.compile(r"Child process \[\d+\] died")

@@ -10,7 +10,8 @@ from typing import Any
 from ivdocker import clock
 from ivdocker.container.runner import LocalDockerRunner
 from ivdocker.errors import UsageError
-from ivdocker.servers.client import REQUEST_TIMEOUT_S, BaseModelServerClient, Endpoint
+from ivdocker.servers.client import REQUEST_TIMEOUT_S, BaseModelServerClient
+from ivdocker.servers.records import Endpoint
 from ivdocker.validation.attempt import LOAD_TIMEOUT_S, Job
 from ivdocker.validation.validate import plan
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import ivdocker
-from ivdocker.servers.client import RequestBody
+from ivdocker.servers.records import RequestBody
 from tests.conftest import Cli
 from tests.integration import servers
 from tests.integration.servers import blessed_run, failure_of, requests_file

@@ -15,7 +15,8 @@ from ivdocker.errors import Failure, InfraValidationError, UsageError, error_for
 from ivdocker.model_path import ModelPath
 from ivdocker.requests.model import Request
 from ivdocker.servers.base import ServingBinary
-from ivdocker.servers.client import BaseModelServerClient, Tensor
+from ivdocker.servers.client import BaseModelServerClient
+from ivdocker.servers.records import Tensor
 
 DEFAULT_COUNT = 3
 """Requests where it is not said how many: one of each batch size."""

@@ -9,7 +9,8 @@ from typing import Any
 from ivdocker.errors import UsageError
 from ivdocker.requests.model import ONLY_INPUT, Cell, Request
 from ivdocker.requests.read.tf_example import features
-from ivdocker.servers.client import BaseModelServerClient, Tensor
+from ivdocker.servers.client import BaseModelServerClient
+from ivdocker.servers.records import Tensor
 
 
 def lacks_body(request: Request) -> bool:

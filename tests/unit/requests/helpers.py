@@ -9,7 +9,7 @@ from tfrecord import example_pb2  # type: ignore[import-untyped]
 
 from ivdocker.requests.model import Request
 from ivdocker.requests.read import files
-from ivdocker.servers.client import Tensor
+from ivdocker.servers.records import Tensor
 
 
 def requests_in(folder: Path, content: str | bytes) -> list[Request]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivdocker.requests.prediction_log import prediction_log
-from ivdocker.servers.client import Tensor
+from ivdocker.servers.records import Tensor
 from tests.unit.json_values import JSON_VALUES
 from tests.unit.requests.helpers import X
 from tests.unit.requests.prediction_log_message import decoded

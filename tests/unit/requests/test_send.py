@@ -11,7 +11,7 @@ import pytest
 from ivdocker.errors import Failure, JobAborted, UsageError, error_for
 from ivdocker.requests.model import Cell, Request
 from ivdocker.requests.send import RequestResult, RequestStats, SendOptions, _check_answer, send_all
-from ivdocker.servers.client import Endpoint, Tensor
+from ivdocker.servers.records import Endpoint, Tensor
 from ivdocker.servers.tensorflow_serving import TensorFlowServingClient
 from tests.unit.loopback import free_port, model_server
 from tests.unit.requests.helpers import request

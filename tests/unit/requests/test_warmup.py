@@ -16,7 +16,7 @@ from ivdocker.model_path import ModelPath
 from ivdocker.requests.model import Request
 from ivdocker.requests.send import RequestResult
 from ivdocker.requests.warmup import FILE, MAX_RECORDS, Warmup, warmup
-from ivdocker.servers.client import Tensor
+from ivdocker.servers.records import Tensor
 from ivdocker.servers.tensorflow_serving import TensorFlowServing, TensorFlowServingClient
 from ivdocker.servers.triton import Triton
 from tests.unit.requests.helpers import X

@@ -11,8 +11,9 @@ from ivdocker.model_path import ModelPath
 from ivdocker.requests.make.synthesize import synthesize
 from ivdocker.servers import registry
 from ivdocker.servers.base import DockerRunParams, ServingBinary
-from ivdocker.servers.client import BaseModelServerClient, ModelState, Readiness
+from ivdocker.servers.client import BaseModelServerClient
 from ivdocker.servers.mlflow import MLflow
+from ivdocker.servers.records import ModelState, Readiness
 from ivdocker.servers.tensorflow_serving import TensorFlowServingClient
 from tests.unit.loopback import ModelServer
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ivdocker.servers.client import Tensor
+from ivdocker.servers.records import Tensor
 from tests.unit.loopback import model_server
 from tests.unit.servers.helpers import client_of, made_up, mounted, params, put
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ivdocker.errors import DeadlineExceeded, EnvironmentFailed, Failure, JobAborted, ValidationFailed, error_for
-from ivdocker.servers.client import MAY_NOT_READ, BaseModelServerClient, Endpoint, ModelState, Tensor
+from ivdocker.servers.client import MAY_NOT_READ, BaseModelServerClient
+from ivdocker.servers.records import Endpoint, ModelState, Tensor
 from ivdocker.servers.tensorflow_serving import TensorFlowServingClient
 from ivdocker.servers.triton import TritonClient
 from tests.unit.loopback import free_port, model_server

@@ -8,7 +8,7 @@ import pytest
 
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.servers.client import ModelState, Routes
+from ivdocker.servers.records import ModelState, Routes
 from ivdocker.servers.select import select_server
 from tests.unit.loopback import model_server
 from tests.unit.servers.helpers import AVAILABLE, NOT_READY, client_of, look, put

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ivdocker.servers.client import ModelState, RequestBody
+from ivdocker.servers.records import ModelState, RequestBody
 from tests.unit.loopback import model_server
 from tests.unit.servers.helpers import AVAILABLE, NOT_READY, UNAVAILABLE, client_of, look, mounted, params, put
 

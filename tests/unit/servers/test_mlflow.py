@@ -8,8 +8,8 @@ import pytest
 
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.servers.client import ModelState, Tensor
 from ivdocker.servers.mlflow import MLflow, signature_inputs
+from ivdocker.servers.records import ModelState, Tensor
 from tests.unit.loopback import model_server
 from tests.unit.servers.helpers import AVAILABLE, NOT_READY, client_of, look, mounted, params, put
 

@@ -12,7 +12,7 @@ from ivdocker.engine.parse import Image
 from ivdocker.errors import UsageError
 from ivdocker.requests.model import Request
 from ivdocker.requests.send import SendOptions, send_all
-from ivdocker.servers.client import ModelState
+from ivdocker.servers.records import ModelState
 from ivdocker.servers.select import select_server
 from tests.unit.loopback import model_server
 from tests.unit.servers.helpers import AVAILABLE, NOT_READY, client_of, look, made, made_up, mounted, params, put

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ivdocker.servers import registry
-from ivdocker.servers.client import Endpoint, Readiness
+from ivdocker.servers.records import Endpoint, Readiness
 from tests.unit.loopback import model_server
 from tests.unit.servers.helpers import AVAILABLE, NOT_READY, UNAVAILABLE, look, mounted, params, put
 

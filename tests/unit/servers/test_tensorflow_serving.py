@@ -9,7 +9,7 @@ import pytest
 
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.servers.client import ModelState, Readiness, Tensor
+from ivdocker.servers.records import ModelState, Readiness, Tensor
 from ivdocker.servers.tensorflow_serving import TensorFlowServing, TensorFlowServingClient
 from tests.unit.loopback import model_server
 from tests.unit.servers.helpers import STATUS, look, make, predicting, statuses, version

@@ -10,7 +10,7 @@ import pytest
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.servers import registry
-from ivdocker.servers.client import Endpoint, Readiness
+from ivdocker.servers.records import Endpoint, Readiness
 from tests.unit.loopback import model_server
 from tests.unit.servers.helpers import AVAILABLE, NOT_READY, UNAVAILABLE, look, mounted, params, put
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ivdocker.model_path import ModelPath
-from ivdocker.servers.client import ModelState, Readiness, Tensor
+from ivdocker.servers.records import ModelState, Readiness, Tensor
 from ivdocker.servers.triton import Triton, TritonClient
 from ivdocker.validation.attempt import ready_text
 from tests.unit.loopback import model_server

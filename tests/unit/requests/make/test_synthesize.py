@@ -14,7 +14,7 @@ from ivdocker.errors import EnvironmentFailed, JobAborted, UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.requests.make.synthesize import example, synthesize
 from ivdocker.requests.model import Request
-from ivdocker.servers.client import Endpoint, Tensor
+from ivdocker.servers.records import Endpoint, Tensor
 from ivdocker.servers.tensorflow_serving import TensorFlowServing, TensorFlowServingClient
 from ivdocker.servers.triton import Triton, TritonClient
 from tests.unit.loopback import model_server

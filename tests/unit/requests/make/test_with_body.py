@@ -12,7 +12,8 @@ from tfrecord import example_pb2  # type: ignore[import-untyped]
 from ivdocker.errors import UsageError
 from ivdocker.requests.make.with_body import lacks_body, with_body
 from ivdocker.requests.model import ONLY_INPUT, Cell, Request
-from ivdocker.servers.client import BaseModelServerClient, Tensor
+from ivdocker.servers.client import BaseModelServerClient
+from ivdocker.servers.records import Tensor
 from ivdocker.servers.tensorflow_serving import TensorFlowServingClient
 from ivdocker.servers.triton import TritonClient
 
