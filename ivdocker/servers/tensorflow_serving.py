@@ -6,23 +6,19 @@ Facts from the server's sources (tensorflow/serving 2.8 to 2.20): its log lines 
 
 from __future__ import annotations
 
-import os
-from collections import Counter
+from base64 import b64encode
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 from ivdocker import clock, http
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, is_version
 from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, MountParams, ServingBinary, bind
 from ivdocker.servers.client import MAY_NOT_READ, BaseModelServerClient, error_text
+from ivdocker.servers.models_config import BASE_PATH, CONFIG_FILE, CONFIG_FORM, configured_models, mount_point
 from ivdocker.servers.records import ModelState, Readiness, RequestBody, Tensor
-
-_BASE_PATH = "/models"
-
-_CONFIG = "models.config"
-"""A model config file of this name in the model's folder makes it a folder of several models."""
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -33,18 +29,13 @@ _TYPES = ("DT_BOOL", "DT_STRING", "DT_FLOAT", "DT_DOUBLE", "DT_INT8", "DT_INT16"
 _SERVABLE = r"\{name: (?P<name>\S+) version: (?P<version>\d+)\} (?:failed|due to error): (?:(?!\{name: ).)*?"
 """How a line begins that tells why a version of a model does not load; there may be several in a line."""
 
-_CONFIG_FORM = (
-    f"model_config_list {{ config {{ name: 'm' base_path: '{_BASE_PATH}/m' model_platform: 'tensorflow' }} }}, "
-    "with one config for each model"
-)
-
 _LOG_PATTERNS = (
     LogPattern(
         r"Could not find base path (?P<path>\S+) for servable (?P<name>\S+)",
         "model-not-found",
         "TensorFlow Serving does not find the base path {path} of model {name!r}",
         f"check the model's path, that MODEL_NAME and MODEL_BASE_PATH are not set to something else, and base_path in "
-        f"{_CONFIG}: the folder with that file is mounted where a base_path leads into it",
+        f"{CONFIG_FILE}: the folder with that file is mounted where a base_path leads into it",
         fatal=True,
     ),
     LogPattern(
@@ -103,8 +94,8 @@ _LOG_PATTERNS = (
     LogPattern(
         r"Version (?P<version>\d+) of servable (?P<name>\S+), which was requested to be served as a 'specific' version",
         "model-load-failed",
-        f"TensorFlow Serving does not find version {{version}} of model {{name!r}}, which {_CONFIG} asks for",
-        f"put a folder with that number under the model's base_path, or correct model_version_policy in {_CONFIG}",
+        f"TensorFlow Serving does not find version {{version}} of model {{name!r}}, which {CONFIG_FILE} asks for",
+        f"put a folder with that number under the model's base_path, or correct model_version_policy in {CONFIG_FILE}",
     ),
     LogPattern(
         r"No versions of servable (?P<name>\S+) found under base path",
@@ -116,20 +107,20 @@ _LOG_PATTERNS = (
     LogPattern(
         r"Error parsing text-format tensorflow\.serving\.ModelServerConfig: (?P<where>\d+:\d+): (?P<reason>.*)",
         "model-load-failed",
-        f"TensorFlow Serving cannot read {_CONFIG}:{{where}}: {{reason}}",
-        f"correct it: {_CONFIG_FORM}",
+        f"TensorFlow Serving cannot read {CONFIG_FILE}:{{where}}: {{reason}}",
+        f"correct it: {CONFIG_FORM}",
     ),
     LogPattern(
         r"Error: [\w ]+: (?P<reason>Request to assign label to version .*)",
         "model-load-failed",
-        f"TensorFlow Serving refuses version_labels in {_CONFIG}: {{reason}}",
+        f"TensorFlow Serving refuses version_labels in {CONFIG_FILE}: {{reason}}",
         "leave them out: at its start the server takes none without its --allow_version_labels_for_unavailable_models",
     ),
     LogPattern(
         r"Error: [\w ]+: (?P<reason>(?:Expected model|Illegal (?:to|setting)|Model \S+ requests unsupported) .*)",
         "model-load-failed",
-        f"TensorFlow Serving refuses {_CONFIG}: {{reason}}",
-        f"correct it: {_CONFIG_FORM}",
+        f"TensorFlow Serving refuses {CONFIG_FILE}: {{reason}}",
+        f"correct it: {CONFIG_FORM}",
     ),
     LogPattern(
         r"Failed to start server\. Error: (?P<reason>.*)",
@@ -158,46 +149,37 @@ class TensorFlowServing(ServingBinary):
             return "the model's folder is a SavedModel"
         if any(folder.has("saved_model.pb") for folder in model.folders()):
             return "the model's folder holds a SavedModel"
-        return f"the model's folder holds {_CONFIG}" if model.has(_CONFIG) else None
+        return f"the model's folder holds {CONFIG_FILE}" if model.has(CONFIG_FILE) else None
 
     @classmethod
     def model_names(cls, model: ModelPath) -> list[str]:
         """The folder's; with a model config file the names in it, sorted."""
-        return sorted({name for name, _ in _configured(model)}) or [model.default_name]
+        return sorted({name for name, _ in configured_models(model)}) or [model.default_name]
 
     def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
         # One attempt: with the default of 5 retries a bad model keeps the ports shut for five minutes.
         command = ["--max_num_load_retries=0"]
         mounts: list[MountParams] = []
         model = ModelPath(model_path)
-        if needs_mount and model.has(_CONFIG):
-            home = self._home(model)
-            command.append(f"--model_config_file={home}/{_CONFIG}")
-            mounts.append(bind(model_path, home))
+        if needs_mount and model.has(CONFIG_FILE):
+            folder = mount_point(model, self.model_name)
+            command.append(f"--model_config_file={folder}/{CONFIG_FILE}")
+            mounts.append(bind(model_path, folder))
         elif needs_mount:
             mounts.append(bind(model_path, self._target(model)))
         else:
             # The last of two equal flags holds, so this overrides the entrypoint's.
             command.append(f"--model_base_path={_base_path(model_path)}")
-        environment = {"MODEL_NAME": self.model_name, "MODEL_BASE_PATH": _BASE_PATH}
+        environment = {"MODEL_NAME": self.model_name, "MODEL_BASE_PATH": BASE_PATH}
         return {"image": self.image, "environment": environment, "mounts": mounts, "command": command}
 
     def MakeClient(self, endpoint: str) -> TensorFlowServingClient:
         return TensorFlowServingClient(endpoint, self.model_name, self.models)
 
-    def _home(self, model: ModelPath) -> str:
-        """Where the folder with a model config file goes. Raises UsageError when the model is not in that file."""
-        models, config = dict(_configured(model)), str(model.path / _CONFIG)
-        if not models:
-            raise UsageError(f"no model is named in {config!r}, or it cannot be read; it holds {_CONFIG_FORM}")
-        if self.model_name not in models:
-            raise UsageError(f"{config!r} names no model {self.model_name!r}; it names {', '.join(sorted(models))}")
-        return _config_home(model, list(models.values()))
-
     def _target(self, model: ModelPath) -> str:
         """A SavedModel becomes a version; a folder of versions becomes the base path, and so does one that is neither:
         the server then says what it misses."""
-        base = f"{_BASE_PATH}/{self.model_name}"
+        base = f"{BASE_PATH}/{self.model_name}"
         is_saved_model = model.has("saved_model.pb", "saved_model.pbtxt", "variables", "assets")
         holds_versions = any(folder.version for folder in model.folders())
         if is_saved_model or (model.version and not holds_versions):
@@ -248,8 +230,6 @@ class TensorFlowServingClient(BaseModelServerClient):
         return {"inputs": dict(values)}
 
     def bytes_value(self, data: bytes) -> Any:
-        from base64 import b64encode
-
         return {"b64": b64encode(data).decode()}
 
     def body_of(self, message: RequestBody) -> Any:
@@ -266,46 +246,7 @@ class TensorFlowServingClient(BaseModelServerClient):
             return []
 
     def _path(self, model_name: str | None = None) -> str:
-        from urllib.parse import quote
-
         return f"/v1/models/{quote(model_name or self.model_name, safe='')}"
-
-
-def _configured(model: ModelPath) -> list[tuple[str, str]]:
-    """Name and base path of each model of the model config file; none without one."""
-    try:
-        with open(os.path.join(model.location, _CONFIG), encoding="utf-8", errors="replace") as file:
-            return models_in(file.read())
-    except OSError:
-        return []
-
-
-def models_in(config: str) -> list[tuple[str, str]]:
-    """Name and base path of each model of a model config file (``config/model_server_config.proto``)."""
-    from ivdocker.servers.text_proto import texts
-
-    found: dict[int, dict[str, str]] = {}
-    for text in texts(config):
-        if text.path == ("model_config_list", "config"):
-            found.setdefault(text.message, {}).setdefault(text.key, text.value)
-    return [(each["name"], each.get("base_path", "")) for each in found.values() if each.get("name")]
-
-
-def _config_home(model: ModelPath, base_paths: list[str]) -> str:
-    """Where the folder must lie for the base paths, which are absolute, to lead into it: most of them; where none can,
-    the parent of the first."""
-    from pathlib import PurePosixPath
-
-    absolute = [PurePosixPath(path).parts for path in base_paths if path.startswith("/") and ".." not in path]
-    homes = Counter(
-        str(PurePosixPath(*parts[:length]))
-        for parts in absolute
-        for length in range(2, len(parts))
-        if model.path.joinpath(*parts[length:]).is_dir()
-    )
-    if homes:
-        return max(homes, key=lambda home: (homes[home], home == _BASE_PATH))
-    return next((str(PurePosixPath(*parts[:-1])) for parts in absolute if len(parts) > 2), _BASE_PATH)
 
 
 def _readiness(versions: list[tuple[str, dict[str, Any]]]) -> Readiness:

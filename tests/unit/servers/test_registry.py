@@ -57,6 +57,6 @@ def test_only_the_server_that_is_used_is_imported() -> None:
         [sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True, timeout=60, check=True
     )
     found = {name.rpartition(".")[2] for name in done.stdout.split()}
-    of_tfx = {"tensorflow_serving", "text_proto"}
+    of_tfx = {"tensorflow_serving", "models_config", "text_proto"}
     shared = {"base", "client", "records", "registry", "select"}
     assert found - shared - of_tfx == {"mlserver", "open_inference"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivdocker.servers.tensorflow_serving import models_in
+from ivdocker.servers.models_config import models_in
 from ivdocker.servers.text_proto import texts
 
 TWO = """

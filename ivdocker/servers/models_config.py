@@ -1,0 +1,70 @@
+"""Reads ``models.config``, the model config file of TensorFlow Serving that names several models.
+
+The format is the text form of ``ModelServerConfig`` (tensorflow/serving ``config/model_server_config.proto``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import PurePosixPath
+
+from ivdocker.errors import UsageError
+from ivdocker.model_path import ModelPath
+from ivdocker.servers.text_proto import texts
+
+CONFIG_FILE = "models.config"
+"""A file of this name in the model's folder makes it a folder of several models."""
+
+BASE_PATH = "/models"
+"""The folder of the container that TensorFlow Serving's image looks for models in."""
+
+CONFIG_FORM = (
+    f"model_config_list {{ config {{ name: 'm' base_path: '{BASE_PATH}/m' model_platform: 'tensorflow' }} }}, "
+    "with one config for each model"
+)
+"""What the file has to look like, for messages."""
+
+
+def configured_models(model: ModelPath) -> list[tuple[str, str]]:
+    """Name and base path of each model in the folder's model config file; empty where there is no such file."""
+    try:
+        with open(os.path.join(model.location, CONFIG_FILE), encoding="utf-8", errors="replace") as file:
+            return models_in(file.read())
+    except OSError:
+        return []
+
+
+def models_in(config: str) -> list[tuple[str, str]]:
+    """Name and base path of each model in the text of a model config file."""
+    found: dict[int, dict[str, str]] = {}
+    for text in texts(config):
+        if text.path == ("model_config_list", "config"):
+            found.setdefault(text.message, {}).setdefault(text.key, text.value)
+    return [(each["name"], each.get("base_path", "")) for each in found.values() if each.get("name")]
+
+
+def mount_point(model: ModelPath, model_name: str) -> str:
+    """Where in the container the folder with the file is mounted. Raises UsageError when the file does not name the
+    model."""
+    models, config = dict(configured_models(model)), str(model.path / CONFIG_FILE)
+    if not models:
+        raise UsageError(f"no model is named in {config!r}, or it cannot be read; it holds {CONFIG_FORM}")
+    if model_name not in models:
+        raise UsageError(f"{config!r} names no model {model_name!r}; it names {', '.join(sorted(models))}")
+    return _common_parent(model, list(models.values()))
+
+
+def _common_parent(model: ModelPath, base_paths: list[str]) -> str:
+    """The base paths are absolute: the folder goes where most of them lead into it. Where none does, it goes to the
+    parent of the first one."""
+    absolute = [PurePosixPath(path).parts for path in base_paths if path.startswith("/") and ".." not in path]
+    homes = Counter(
+        str(PurePosixPath(*parts[:length]))
+        for parts in absolute
+        for length in range(2, len(parts))
+        if model.path.joinpath(*parts[length:]).is_dir()
+    )
+    if homes:
+        return max(homes, key=lambda home: (homes[home], home == BASE_PATH))
+    return next((str(PurePosixPath(*parts[:-1])) for parts in absolute if len(parts) > 2), BASE_PATH)
