@@ -1,4 +1,4 @@
-"""What runs: one file per model server, and ``registry``, the list of them.
+"""The model servers: one file for each, ``registry`` lists them, ``select`` chooses one.
 
-A new model server is one file beside these and one line in the registry.
+To add a model server, add one file here and one line to ``registry``.
 """

@@ -1,4 +1,4 @@
-"""What every model server has to say: how its container is run, how it is known, which causes its log tells."""
+"""What every model server defines: how to run its container, how to recognise it, which causes its log names."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from ivdocker.model_path import ModelPath
 from ivdocker.servers.client import MAY_NOT_READ, BaseModelServerClient
 from ivdocker.servers.records import Routes, Tensor
 
+SAVE_LOG = "run again with --evidence DIR to save the server's whole log"
+"""The hint of a failure whose message does not say what to change."""
+
 
 class MountParams(TypedDict):
-    """A mount as docker-py's ``types.Mount`` spells it."""
+    """A mount in the form of docker-py's ``types.Mount``."""
 
     Type: str
     Source: str
@@ -24,7 +27,7 @@ class MountParams(TypedDict):
 
 
 class DockerRunParams(TypedDict, total=False):
-    """What TFX's ``MakeDockerRunParams`` returns: docker-py's words for ``docker run``."""
+    """What TFX's ``MakeDockerRunParams`` returns: the parameters of ``docker run`` with docker-py's names."""
 
     image: str
     command: list[str]
@@ -34,10 +37,11 @@ class DockerRunParams(TypedDict, total=False):
 
 
 class LogPattern(NamedTuple):
-    """A line in a server's log that tells a cause.
+    """A line in a server's log that names the cause of a failure.
 
-    ``pattern``: a regular expression; its named groups may stand in ``message`` as ``{group}``. ``fatal``: the server
-    goes on running after this line, and yet the model will never be ready.
+    ``pattern``: a regular expression. Its named groups may stand in ``message`` as ``{group}``. ``hint``: what the user
+    can do about it. ``fatal``: True where the server keeps running after this line although the model will never be
+    ready; False (the default) where the line is read only after the container has ended.
     """
 
     pattern: str
@@ -48,7 +52,10 @@ class LogPattern(NamedTuple):
 
 
 def denied(place: str = "") -> LogPattern:
-    """The row of a server written in Python that may not read a file, or one below ``place``."""
+    """The pattern for a server written in Python that may not read a file.
+
+    ``place``: a regular expression that the file's path must begin with; by default any path matches.
+    """
     return LogPattern(
         rf"PermissionError: .*Permission denied: '(?P<path>{place}[^']+)'",
         "model-load-failed",
@@ -58,10 +65,10 @@ def denied(place: str = "") -> LogPattern:
 
 
 class Fingerprint(NamedTuple):
-    """By what a model server is recognised where the image's name does not tell.
+    """How to recognise a model server when the image's name does not say which one it is.
 
-    Of the image: ``program``, a regular expression searched in its entrypoint and command; ``variables``, names in its
-    environment; ``labels``, how the name of one of its labels begins. Of the model's folder: ``files``, glob patterns.
+    In the image: ``program``, a regular expression searched in the entrypoint and the command; ``variables``, names of
+    environment variables; ``labels``, prefixes of label names. In the model's folder: ``files``, glob patterns.
     """
 
     program: str = ""
@@ -71,11 +78,11 @@ class Fingerprint(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """Why an image is run as this server, and what else was found out when the server was chosen.
+    """Why an image is run as this server, and what was found out while the server was chosen.
 
-    ``reason``: a text for people. ``is_evident``: whether the user or the image's name says so; any other reason is
-    told to the user. ``configuration``: the image's, where the server needs it and the image is on this machine.
-    ``routes``: the port and the paths that the user gave, None for the server's own.
+    ``reason``: a text for people. ``is_evident``: True when the user or the image's name says which server it is; any
+    other reason is shown to the user. ``configuration``: the image's configuration, if the server needs it and the
+    image is on this machine. ``routes``: the port and the paths that the user gave; None for the defaults.
     """
 
     reason: str
@@ -84,14 +91,15 @@ class Selection(NamedTuple):
     routes: Routes | None = None
 
 
-BY_USER = Selection("--server names it", is_evident=True)
+BY_USER = Selection("--server says so", is_evident=True)
 
 
 class ServingBinary(abc.ABC):
-    """A model server's image and how to run it: TFX's ServingBinary, and what our runner asks beyond it.
+    """A model server's image and how to run it: TFX's ServingBinary, and what our runner needs beyond it.
 
-    ``models``: the names of all models that must be ready where the folder holds several, ``model_name`` among them.
-    ``selection``: what ``select.select_server`` found out.
+    ``model_name``: the model that gets the requests; by default ``model``. ``models``: the names of all models that
+    must be ready, ``model_name`` among them; by default ``model_name`` alone. ``selection``: what
+    ``select.select_server`` found out.
     """
 
     kind: ClassVar[str]
@@ -101,12 +109,14 @@ class ServingBinary(abc.ABC):
     """Container ports by protocol: ``http``, ``grpc``, ``metrics``, ``management``."""
 
     log_patterns: ClassVar[tuple[LogPattern, ...]] = ()
-    """The causes that this server's log tells, the most telling first."""
+    """The causes that this server's log names. The first pattern that matches any line of the log wins, so the most
+    precise ones come first."""
 
     fingerprint: ClassVar[Fingerprint] = Fingerprint()
+    """How to recognise this server."""
 
     takes_routes: ClassVar[bool] = False
-    """Whether the user chooses the server's port and paths (``--port``, ``--ready-path``, ``--predict-path``)."""
+    """Whether the user may choose the port and the paths (``--port``, ``--ready-path``, ``--predict-path``)."""
 
     def __init__(
         self, image: str, model_name: str = "model", models: Sequence[str] = (), selection: Selection = BY_USER
@@ -122,32 +132,36 @@ class ServingBinary(abc.ABC):
 
     @property
     def container_port(self) -> int:
-        """The port whose address GetEndpoint() returns."""
+        """The container port whose address GetEndpoint() returns."""
         return self.ports["http"]
 
     @abc.abstractmethod
     def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
-        """docker-py's parameters for running the server on this model. Raises UsageError where that cannot be.
+        """The parameters of ``docker run``, in docker-py's form, that run the server with this model.
 
-        ``needs_mount``: ``model_path`` is a folder of this machine, else a URI that the server opens itself.
+        ``needs_mount``: True when ``model_path`` is a folder on this machine, False when it is a URI that the server
+        opens itself. Raises UsageError when the server cannot run this model.
         """
 
     @classmethod
     def match_image(cls, image: Image) -> str | None:
-        """What of the image shows that it holds this server."""
+        """Why the image must hold this server, as a text for people; None when nothing in the image shows it."""
         words = " ".join((*image.entrypoint, *image.command))
         found = re.search(cls.fingerprint.program, words) if cls.fingerprint.program else None
         if found:
             return f"the image runs {found[0]!r}"
         for name in cls.fingerprint.variables:
             if name in image.env:
-                return f"the image sets {name}"
+                return f"the image sets the variable {name}"
         label = next((label for label in image.labels if label.startswith(cls.fingerprint.labels)), None)
         return f"the image has the label {label}" if label and cls.fingerprint.labels else None
 
     @classmethod
     def match_folder(cls, model: ModelPath) -> str | None:
-        """What of the model's folder shows that it is for this server. Raises nothing."""
+        """Why the model must be for this server, as a text for people; None when nothing in its folder shows it.
+
+        Raises nothing.
+        """
         for pattern in cls.fingerprint.files:
             if any(model.path.glob(pattern)):
                 return f"the model's folder holds {pattern}"
@@ -155,21 +169,23 @@ class ServingBinary(abc.ABC):
 
     @classmethod
     def model_names(cls, model: ModelPath) -> list[str]:
-        """The names by which the server will know what the folder holds; at least one. Raises UsageError."""
+        """The names under which the server will serve the models of the folder; at least one. Raises UsageError."""
         return [model.default_name]
 
     @classmethod
     def needs_configuration(cls, image: str) -> bool:
-        """Whether the constructor needs the configuration of an image of this name."""
+        """Whether the constructor needs the configuration of an image with this name."""
         return False
 
     def example_bodies(self, model: ModelPath) -> list[Any]:
-        """Request bodies that lie ready in the model's folder. Raises nothing."""
+        """Example request bodies that are stored in the model's folder; empty when there are none. Raises nothing."""
         return []
 
     def inputs(self, model: ModelPath) -> list[Tensor]:
-        """The model's inputs as its folder tells them, for a server that does not. Raises UsageError when what reads
-        them is not installed."""
+        """The model's inputs, read from its folder, for a server that does not report them; empty when unknown.
+
+        Raises UsageError when the package that reads them is not installed.
+        """
         return []
 
     @abc.abstractmethod
@@ -183,7 +199,7 @@ def bind(source: str, target: str) -> MountParams:
 
 
 def bind_folder(server: ServingBinary, model_path: str, needs_mount: bool, target: str) -> list[MountParams]:
-    """The model's folder in its place. Raises UsageError for a URI, which this server does not open."""
+    """The bind mount of the model's folder. Raises UsageError for a URI, which this server does not open itself."""
     if not needs_mount:
         raise UsageError(f"{server.kind} does not open {model_path!r} itself; fetch the model, and give its folder")
     return [bind(model_path, target)]

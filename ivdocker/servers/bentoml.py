@@ -1,7 +1,8 @@
-"""BentoML: /readyz, /schema.json and one path for each API on 3000.
+"""BentoML: /readyz, /schema.json and one path for each API, on port 3000.
 
-Facts: the image's environment and entrypoint from bentoml/BentoML ``src/bentoml/_internal/container/frontend/
-dockerfile`` (without arguments it serves what BENTO_PATH names); answers and log lines as seen with BentoML 1.4.39.
+Facts: the image's environment and entrypoint are those of bentoml/BentoML ``src/bentoml/_internal/container/frontend/
+dockerfile`` (without arguments the entrypoint serves what BENTO_PATH names); responses and log lines are those of
+BentoML 1.4.39.
 """
 
 from __future__ import annotations
@@ -11,49 +12,48 @@ from types import MappingProxyType
 from typing import Any
 
 from ivdocker.model_path import ModelPath
-from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
+from ivdocker.servers.base import SAVE_LOG, DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
 from ivdocker.servers.generic import HttpClient
 from ivdocker.servers.records import Routes, Tensor
 
 _BENTO = "/home/bentoml/bento"
 _DATATYPES = {"number": "FP64", "integer": "INT64", "string": "BYTES", "boolean": "BOOL"}
-_HINT = "--evidence DIR keeps the server's whole log"
 
 _LOG_PATTERNS = (
     denied("/(?:models|home/bentoml)/"),
     LogPattern(
         r"ModuleNotFoundError: No module named '(?P<module>[^']+)'",
         "model-load-failed",
-        "the image has no Python module {module!r}, which the service needs",
-        "name it in the bento's Python packages, and build the image anew",
+        "the Python module {module!r}, which the service needs, is not installed in the image",
+        "add it to the bento's Python packages, and build the image again",
     ),
     LogPattern(
         r"FileNotFoundError: .*'(?P<path>/(?:models|home/bentoml)/[^']*)'",
         "model-load-failed",
-        "the service misses the file {path}",
-        "compare the folder with what the code opens",
+        "the service cannot find the file {path}",
+        "compare the model's folder with the files that the code opens",
     ),
     LogPattern(
         r"Failed to import module [\"']?(?P<module>[^\"':\s]+)[\"']?(: (?P<reason>.*))?",
         "model-load-failed",
         "BentoML cannot import the service's module {module!r}: {reason}",
-        _HINT,
+        SAVE_LOG,
     ),
     LogPattern(
         r"Initializing service error|Application startup failed\. Exiting",
         "model-load-failed",
-        "the service fails while it starts, and BentoML tries it again for ever",
-        f"the traceback in the server's log names the cause; {_HINT}",
+        "the service fails when it starts, and BentoML restarts it endlessly",
+        f"the traceback in the server's log names the cause; {SAVE_LOG}",
         fatal=True,
     ),
 )
 
 
 class BentoML(ServingBinary):
-    """An image of ``bentoml containerize``, or one whose entrypoint serves what BENTO_PATH names.
+    """An image made by ``bentoml containerize``, or one whose entrypoint serves what BENTO_PATH names.
 
-    A bento (with ``bento.yaml``) takes the place of the image's own at ``/home/bentoml/bento``. Any other folder is
-    mounted at ``/models/NAME``; one with ``bentofile.yaml`` or ``service.py`` is what BENTO_PATH then names.
+    A bento (a folder with ``bento.yaml``) is mounted at ``/home/bentoml/bento``, over the image's own bento. Any other
+    folder is mounted at ``/models/NAME``. If it holds ``bentofile.yaml`` or ``service.py``, BENTO_PATH names it.
     """
 
     kind = "bentoml"
@@ -80,9 +80,10 @@ class BentoML(ServingBinary):
 
 
 class BentoMLClient(HttpClient):
-    """While the service starts, its port takes connections and answers nothing.
+    """A client of BentoML's HTTP server.
 
-    A request's ``model_name`` is the name of the API; without one it goes to the service's first.
+    While the service starts, its port accepts connections and sends no response. The ``model_name`` of a request is the
+    name of an API; without it, the request goes to the service's first API.
     """
 
     def __init__(self, endpoint: str, model_name: str) -> None:
@@ -90,13 +91,13 @@ class BentoMLClient(HttpClient):
         self._known: list[dict[str, Any]] = []
 
     def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
-        """Where no server tells its APIs yet: ``/predict``."""
+        """The path of the API; ``/predict`` as long as the server does not report its APIs."""
         if model_name:
             return f"/{model_name.lstrip('/')}"
         return next((str(route["route"]) for route in self._apis()), super().predict_path())
 
     def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        """The arguments without a default; none where one of them has a form that its schema does not tell."""
+        """The API's arguments that have no default value; empty when the schema leaves out the shape of one."""
         path = self.predict_path(model_name)
         try:
             api = next(each for each in self._apis() if each["route"] == path)
@@ -106,7 +107,7 @@ class BentoMLClient(HttpClient):
             return []
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
-        """An object of arguments."""
+        """A JSON object with the arguments of the API."""
         return dict(values)
 
     def _apis(self) -> list[dict[str, Any]]:
@@ -119,8 +120,11 @@ class BentoMLClient(HttpClient):
 
 
 def _tensor(name: str, schema: Mapping[str, Any], batchable: bool) -> Tensor:
-    """Only the outermost list of a batchable API is a batch; the length of any other list is the model's business, and
-    is made up for none. Raises LookupError for a form that cannot be told."""
+    """An argument of an API as a tensor.
+
+    Only the outermost list of a batchable API is a batch. Any other list must have a fixed length, because a length
+    that the model may not accept is never invented. Raises LookupError when the schema does not give type and shape.
+    """
     shape: list[int] = []
     while schema["type"] == "array":
         is_batch = batchable and not shape

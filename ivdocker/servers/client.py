@@ -1,4 +1,4 @@
-"""Asks a model server over HTTP: is the model ready, what does it take, what does it answer."""
+"""The base of all clients, which talk to a model server over HTTP: readiness probe, metadata, requests."""
 
 from __future__ import annotations
 
@@ -15,47 +15,54 @@ from ivdocker.servers.records import Endpoint, ModelState, Readiness, RequestBod
 from ivdocker.text import one_line
 
 PROBE_TIMEOUT_S = 1.0
-"""Seconds that one look at the model's state may take."""
+"""Seconds that one readiness probe may take."""
 
 METADATA_TIMEOUT_S = 10.0
-"""Seconds that a loaded model's metadata may take."""
+"""Seconds that a request for the metadata of a loaded model may take."""
+
+REQUEST_TIMEOUT_S = 60.0
+"""Seconds that one request may take by default."""
 
 POLLING_INTERVAL_S = 0.01
+"""Seconds of the longest pause between two readiness probes."""
+
 _FIRST_PAUSE_S = 0.002
-"""The first pause between two looks, then twice as long each time: a server that is ready at once is within
-milliseconds of it when it is first asked."""
+"""Seconds of the first pause between two readiness probes. Each further pause is twice as long: a server that is almost
+ready at the first probe is seen to be ready within milliseconds."""
 
 _END_NOTICE_S = 3.0
+"""Seconds to wait, after a connection broke, for the engine to report that the container has ended."""
+
 JSON: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
 """Headers of a request with a JSON body."""
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
-REQUEST_TIMEOUT_S = 60.0
-"""Seconds that one request may take, where nothing else is said."""
-
 MAY_NOT_READ = (
-    "if it is the model's, make it readable for the container's user (chmod -R a+rX), or choose the user with --user; "
-    "where SELinux enforces, which denies it to root too, label the model's folder (chcon -Rt container_file_t MODEL)"
+    "if the file belongs to the model, make it readable for the container's user (chmod -R a+rX), or choose the user "
+    "with --user; where SELinux is enforcing, which denies access to root too, label the model's folder "
+    "(chcon -Rt container_file_t MODEL)"
 )
 
 
 def hint_if_denied(text: str) -> str | None:
-    """The hint to a server's words on a model that it may not read; None when they are about something else."""
+    """The hint for a server's message about a file that it may not read; None for any other message."""
     return MAY_NOT_READ if "permission denied" in text.lower() else None
 
 
 class BaseModelServerClient(abc.ABC):
-    """Asks a model server over HTTP. An endpoint that is a plain str is taken for the server's HTTP address.
+    """A client of a model server, over HTTP.
 
-    ``models``: the names of the models that must be ready, where they are several.
+    ``endpoint``: a plain str is the address of the server's HTTP port. ``model_name``: the model that gets the
+    requests. ``models``: the names of all models that must be ready; by default ``model_name`` alone.
     """
 
     state_protocol: ClassVar[str] = "http"
-    """The port, as the binary names it, that tells whether the model is ready."""
+    """The port that the readiness probe uses, by its name in ``ServingBinary.ports``."""
 
     volatile_paths: ClassVar[tuple[str, ...]] = ()
-    """JSON paths of what the server says of each answer, or of itself, whatever the model: it is never compared."""
+    """JSON paths in a response that change from request to request, whatever the model answers. Comparisons leave them
+    out."""
 
     def __init__(self, endpoint: str, model_name: str, models: Sequence[str] = ()) -> None:
         self.endpoint = endpoint if isinstance(endpoint, Endpoint) else Endpoint(endpoint, {"http": str(endpoint)})
@@ -64,156 +71,166 @@ class BaseModelServerClient(abc.ABC):
         address = self.endpoint.http or str(self.endpoint)
         self._address = _host_and_port(address)
         self._state_address = _host_and_port(self.endpoint.addresses.get(self.state_protocol) or address)
-        self._outlived_a_break = False
+        self._survived_a_break = False
 
     def probe(self, deadline: clock.Deadline) -> Readiness:
-        """Look once whether every model is ready. Raises nothing."""
+        """Probe once whether every model is ready. Raises nothing."""
         for name in self.models:
-            seen = self.probe_model(name, deadline)
-            if seen.state is not ModelState.AVAILABLE:
-                return seen._replace(model=name)
+            readiness = self.probe_model(name, deadline)
+            if readiness.state is not ModelState.AVAILABLE:
+                return readiness._replace(model=name)
         return Readiness(ModelState.AVAILABLE)
 
     @abc.abstractmethod
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
-        """Look once whether this model is ready. Raises nothing."""
+        """Probe once whether this model is ready. Raises nothing."""
 
     @abc.abstractmethod
     def ready_path(self) -> str:
-        """The path that tells whether the model is ready."""
+        """The path of the readiness probe."""
 
     @abc.abstractmethod
     def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
-        """The path that takes a request to this model, or to another one of the same server."""
+        """The path for requests to this model (None: the client's own) and this version (None: the default)."""
 
     def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        """A model's inputs, from the server's metadata; empty when it does not tell.
+        """A model's inputs, from the server's metadata; empty when the server does not report them.
 
-        Raises what the endpoint's check raises when the server is gone.
+        ``model_name`` and ``signature``: None means the client's own model and the default signature. Raises what
+        ``endpoint.check()`` raises when the server has ended.
         """
         return []
 
     def outputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        """A model's outputs, as its inputs."""
+        """A model's outputs; otherwise like :meth:`inputs`."""
         return []
 
     def max_batch_size(self) -> int | None:
-        """The largest leading dimension that the server takes, 0 where the leading dimension is no batch; None when it
-        does not tell."""
+        """The largest batch that the model takes. 0: its first dimension is not a batch. None: the server does not
+        report it."""
         return None
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
-        """A request with these values, nested lists by input name. Raises UsageError where there is no such form."""
+        """A request body with these values, which are nested lists by input name. Raises UsageError when the server has
+        no request format for them."""
         raise UsageError(f"{type(self).__name__}: a request cannot be made from values; give whole request bodies")
 
     def bytes_value(self, data: bytes) -> Any:
-        """How a string input's value is spelled that is no text. Raises UsageError where there is no way."""
-        raise UsageError(f"{type(self).__name__}: a value that is no UTF-8 text cannot be sent as JSON")
+        """The JSON form of a string input's value that is not UTF-8 text. Raises UsageError when there is none."""
+        raise UsageError(f"{type(self).__name__}: a value that is not UTF-8 text cannot be sent as JSON")
 
-    def body_of(self, message: RequestBody) -> Any:
-        """The message's body, with its signature in it where the server takes that from the body."""
-        return message.body
+    def body_of(self, request: RequestBody) -> Any:
+        """The body to send: that of ``request``, completed where the server takes the signature or the model's name
+        from the body."""
+        return request.body
+
+    def path_of(self, request: RequestBody) -> str:
+        """The path to send this request to."""
+        return self.predict_path(request.model_name, request.version)
 
     def GetModelState(self) -> ModelState:
-        """One look at the model's state, as TFX's clients give it."""
+        """The model's state by one readiness probe, in TFX's form."""
         return self.probe(clock.Deadline.after(PROBE_TIMEOUT_S)).state
 
     def WaitUntilModelLoaded(self, deadline: float, polling_interval_sec: float = POLLING_INTERVAL_S) -> None:
-        """Wait until this very model answers. ``deadline``: UTC timestamp in seconds.
+        """Wait until all models are ready.
 
-        ``polling_interval_sec``: the longest pause between two looks; longer ones than ours are taken for ours.
-        Raises ValidationFailed when the model cannot load, DeadlineExceeded, or what the endpoint's check raises.
+        ``deadline``: UTC timestamp in seconds. ``polling_interval_sec``: the longest pause between two readiness
+        probes, in seconds; at most 0.01. Raises ValidationFailed when a model cannot be loaded, DeadlineExceeded when
+        the deadline passes, and what ``endpoint.check()`` raises when the server has ended.
         """
         watch, limit = clock.Stopwatch(), clock.Deadline.from_utc(deadline)
-        seen: Readiness | None = None
+        last: Readiness | None = None
         pause = _FIRST_PAUSE_S
         while not limit.expired:
             self.endpoint.check()
-            now = self.probe(limit.earlier(PROBE_TIMEOUT_S))
-            if now.state is ModelState.AVAILABLE:
+            readiness = self.probe(limit.earlier(PROBE_TIMEOUT_S))
+            if readiness.state is ModelState.AVAILABLE:
                 return
-            if now.state is ModelState.UNAVAILABLE:
+            if readiness.state is ModelState.UNAVAILABLE:
                 self.endpoint.check()
-                name = now.model or self.model_name
-                text = f"model {name!r} is not available: {now.detail}"
-                raise error_for(Failure(now.code, text, hint_if_denied(now.detail)))
-            # A look that the deadline cut short tells less than the one before it.
-            seen = now if seen is None or limit.remaining else seen
+                raise error_for(self._unavailable(readiness))
+            # A probe that the deadline cut short says less than the one before it.
+            last = readiness if last is None or limit.remaining else last
             clock.sleep(min(polling_interval_sec, pause, limit.remaining))
             pause = min(pause * 2, POLLING_INTERVAL_S)
-        raise DeadlineExceeded(failure=self._load_timeout(watch.seconds, seen))
+        raise DeadlineExceeded(failure=self._load_timeout(watch.seconds, last))
 
     def SendRequests(self, requests: list[Any]) -> None:
-        """Send request bodies one after another. Raises ValidationFailed at the first that is not answered with 2xx,
-        DeadlineExceeded at one that is not answered in time."""
+        """Send request bodies one after another.
+
+        Raises ValidationFailed at the first response whose status is not 2xx, DeadlineExceeded at the first request
+        that gets no response in 60 seconds.
+        """
         for number, body in enumerate(requests, 1):
-            answer = self.send(body)
-            if not 200 <= answer.status < 300:
-                text = f"request {number}: HTTP {answer.status}: {error_text(answer)}"
-                raise ValidationFailed(failure=Failure("request-failed", text))
+            _check_status(self.send(body), f"request {number}: ")
 
     def predict(self, body: Any, timeout_s: float = REQUEST_TIMEOUT_S) -> Any:
-        """Send one request body, return the answer's JSON. Raises ValidationFailed, DeadlineExceeded."""
-        answer = self.send(body, timeout_s)
-        if not 200 <= answer.status < 300:
-            text = f"HTTP {answer.status}: {error_text(answer)}"
-            raise ValidationFailed(failure=Failure("request-failed", text))
+        """Send one request body and return the JSON of the response.
+
+        Raises ValidationFailed when the status is not 2xx or the response is not JSON, DeadlineExceeded when there is
+        no response in ``timeout_s`` seconds.
+        """
+        response = self.send(body, timeout_s)
+        _check_status(response)
         try:
-            return answer.json()
+            return response.json()
         except ValueError:
-            text = f"the answer is no JSON: {answer.text[:200]!r}"
+            text = f"the response is not JSON: {response.text[:200]!r}"
             raise ValidationFailed(failure=Failure("request-failed", text)) from None
 
     def send(self, request: Any, timeout_s: float = REQUEST_TIMEOUT_S) -> http.Response:
-        """Send a body or a RequestBody, whatever comes back. Raises ValidationFailed, DeadlineExceeded when nothing
-        does, and what the endpoint's check raises when the server is gone."""
-        message = request if isinstance(request, RequestBody) else RequestBody(request)
+        """Send a body or a RequestBody and return the response, whatever its status.
+
+        Raises ValidationFailed when the connection fails, DeadlineExceeded when there is no response in ``timeout_s``
+        seconds, and what ``endpoint.check()`` raises when the server has ended.
+        """
+        full = request if isinstance(request, RequestBody) else RequestBody(request)
         try:
             limit = clock.Deadline.after(timeout_s)
-            headers = _headers(message)
-            return self._http("POST", self.path_of(message), limit, self._content(message), headers)
+            return self._http("POST", self.path_of(full), limit, self._content(full), _headers(full))
         except http.HttpError as error:
             self._check_end(error)
             code: FailureCode = "request-timeout" if error.kind == "timeout" else "request-failed"
             raise error_for(Failure(code, str(error))) from None
 
     def curl(self, request: Any) -> str:
-        """The command line that sends this request body or RequestBody. Bytes come from its standard input."""
-        message = request if isinstance(request, RequestBody) else RequestBody(request)
+        """A curl command that sends this body or RequestBody. It reads a body of bytes from its standard input."""
+        full = request if isinstance(request, RequestBody) else RequestBody(request)
         address = f"http://{self.endpoint.http or self.endpoint}"
-        return " ".join(["curl", *self.curl_arguments(message), shlex.quote(address + self.path_of(message))])
+        return " ".join(["curl", *self.curl_arguments(full), shlex.quote(address + self.path_of(full))])
 
-    def curl_arguments(self, message: RequestBody) -> list[str]:
-        """What curl needs beside the address, quoted for a shell."""
-        headers = {key: value for key, value in _headers(message).items() if value != "application/json"}
-        if isinstance(message.body, bytes):
+    def curl_arguments(self, request: RequestBody) -> list[str]:
+        """The arguments of that command except the address, quoted for a shell."""
+        headers = {key: value for key, value in _headers(request).items() if value != "application/json"}
+        if isinstance(request.body, bytes):
             data = ["--data-binary", "@-"]
         else:
-            data = ["--data", json.dumps(self.body_of(message), ensure_ascii=False)]
+            data = ["--data", json.dumps(self.body_of(request), ensure_ascii=False)]
         return [shlex.quote(word) for key, value in headers.items() for word in ("--header", f"{key}: {value}")] + [
             shlex.quote(word) for word in data
         ]
 
-    def path_of(self, message: RequestBody) -> str:
-        """The path that takes this message."""
-        return self.predict_path(message.model_name, message.version)
-
-    def _content(self, message: RequestBody) -> bytes:
-        body = self.body_of(message)
+    def _content(self, request: RequestBody) -> bytes:
+        body = self.body_of(request)
         return body if isinstance(body, bytes) else json.dumps(body).encode()
 
     def _check_end(self, error: http.HttpError) -> None:
-        """A connection that breaks is often the first sign of a server's death; its container's end takes a moment."""
-        may_be_the_end = error.kind in ("reset", "refused") and not self._outlived_a_break
+        """Raise what ``endpoint.check()`` raises when the server has ended.
+
+        A broken connection is often the first sign that the server has ended, and the engine reports the end of the
+        container a moment later: wait for it, but only once in this client's life.
+        """
+        may_be_the_end = error.kind in ("reset", "refused") and not self._survived_a_break
         limit = clock.Deadline.after(_END_NOTICE_S if may_be_the_end else 0)
         self.endpoint.check()
         while not limit.expired:
             clock.sleep(POLLING_INTERVAL_S)
             self.endpoint.check()
-        self._outlived_a_break |= may_be_the_end
+        self._survived_a_break |= may_be_the_end
 
     def _metadata(self, path: str) -> Any:
-        """The JSON of a metadata path, None when there is none."""
+        """The JSON of a metadata path; None when there is none. Raises what ``endpoint.check()`` raises."""
         try:
             return self._http("GET", path, clock.Deadline.after(METADATA_TIMEOUT_S)).json()
         except http.HttpError as error:
@@ -233,47 +250,64 @@ class BaseModelServerClient(abc.ABC):
         return http.request(method, self._address, path, deadline=deadline, body=body, headers=headers)
 
     def _state_of(self, path: str, deadline: clock.Deadline) -> http.Response | Readiness:
-        """The answer to a look at a state; "not ready" while nobody answers."""
+        """The response to a readiness probe of this path; NOT_READY when there is no response."""
         try:
             return http.request("GET", self._state_address, path, deadline=deadline)
         except http.HttpError as error:
             return Readiness(ModelState.NOT_READY, f"the HTTP port does not answer yet ({error})")
 
     def _get_object(self, path: str) -> dict[str, Any]:
-        """The JSON object of a path on the same port, empty when there is none. Raises nothing, and waits for nobody:
-        it may be asked before the server is there."""
-        answer = self._state_of(path, clock.Deadline.after(PROBE_TIMEOUT_S))
+        """The JSON object at a path of the probed port; empty when there is none.
+
+        Raises nothing and does not wait for the server to end or to start.
+        """
+        response = self._state_of(path, clock.Deadline.after(PROBE_TIMEOUT_S))
         try:
-            record = {} if isinstance(answer, Readiness) else answer.json()
+            record = {} if isinstance(response, Readiness) else response.json()
         except ValueError:
             record = {}
         return record if isinstance(record, dict) else {}
 
-    def _load_timeout(self, seconds: float, seen: Readiness | None) -> Failure:
-        detail = seen.detail if seen else "there was no time to look"
+    def _unavailable(self, readiness: Readiness) -> Failure:
+        name = readiness.model or self.model_name
+        text = f"model {name!r} is not available: {readiness.detail}"
+        return Failure(readiness.code, text, hint_if_denied(readiness.detail))
+
+    def _load_timeout(self, seconds: float, last: Readiness | None) -> Failure:
+        detail = last.detail if last else "there was no time for a readiness probe"
         who = f"model {self.model_name!r} was not ready"
         if len(self.models) > 1:
             who = f"models {', '.join(self.models)} were not all ready"
-            detail = f"{seen.model!r}: {detail}" if seen and seen.model else detail
+            detail = f"{last.model!r}: {detail}" if last and last.model else detail
         return Failure(
             "load-timeout",
             f"{who} after {seconds:.1f} s: {detail}",
-            hint="read the server's last log lines; if it was still loading, give it more time with --timeout",
+            hint="read the last lines of the server's log; if the model was still loading, allow more time: --timeout",
         )
 
 
-def error_text(answer: http.Response) -> str:
-    """What the server says is wrong, in one line: the ``error`` of a JSON body (its ``message``, where it has one), the
-    ``message`` or ``detail``, else the beginning of the body."""
+def error_text(response: http.Response) -> str:
+    """The server's own error message, in one line of at most 300 characters.
+
+    It is the ``error``, ``message`` or ``detail`` of a JSON body (or the ``message`` in an ``error`` object), otherwise
+    the beginning of the body.
+    """
     try:
-        record = answer.json()
+        record = response.json()
     except ValueError:
         record = None
-    text = answer.text
+    text = response.text
     if isinstance(record, dict):
         inner = record["error"] if isinstance(record.get("error"), dict) else record
         text = next((str(inner[key]) for key in ("error", "message", "detail") if inner.get(key)), text)
     return one_line(text, 300)
+
+
+def _check_status(response: http.Response, where: str = "") -> None:
+    """Raises ValidationFailed for a status that is not 2xx. ``where`` begins the message."""
+    if not 200 <= response.status < 300:
+        text = f"{where}HTTP {response.status}: {error_text(response)}"
+        raise ValidationFailed(failure=Failure("request-failed", text))
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
@@ -281,6 +315,6 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _headers(message: RequestBody) -> dict[str, str]:
-    default = "application/octet-stream" if isinstance(message.body, bytes) else "application/json"
-    return {"Content-Type": message.content_type or default, **message.headers}
+def _headers(request: RequestBody) -> dict[str, str]:
+    default = "application/octet-stream" if isinstance(request.body, bytes) else "application/json"
+    return {"Content-Type": request.content_type or default, **request.headers}

@@ -1,4 +1,4 @@
-"""Any other HTTP server: a path that answers 200 once the model is loaded, and one that takes requests."""
+"""Any other HTTP server: one path answers 2xx once the model is loaded, the other takes requests."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(: |:?\s*$)")
 
 
 class Http(ServingBinary):
-    """A server of one's own. It listens on ``--port`` and answers on ``--ready-path`` and ``--predict-path``.
+    """A server of your own, on the port and the paths of ``--port``, ``--ready-path`` and ``--predict-path``.
 
-    The folder is mounted at ``/models/NAME``; MODEL_NAME and MODEL_PATH say so to the server. A URI is its MODEL_PATH.
+    The folder is mounted at ``/models/NAME``. The server finds that path in the variable MODEL_PATH, and the name in
+    MODEL_NAME. When the model is a URI, MODEL_PATH is the URI.
     """
 
     kind = "http"
@@ -43,19 +44,21 @@ class Http(ServingBinary):
 
 
 class HttpClient(BaseModelServerClient):
-    """Two paths: it is ready when the one answers 2xx, and the other takes requests. One model, which has no name."""
+    """A client of a server with one model and two paths: it is ready when the first answers 2xx, and the second takes
+    the requests."""
 
     def __init__(self, endpoint: str, model_name: str, routes: Routes) -> None:
         super().__init__(endpoint, model_name)
         self._routes = routes
 
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
-        answer = self._state_of(self._routes.ready, deadline)
-        if isinstance(answer, Readiness):
-            return answer
-        if 200 <= answer.status < 300:
+        response = self._state_of(self._routes.ready, deadline)
+        if isinstance(response, Readiness):
+            return response
+        if 200 <= response.status < 300:
             return Readiness(ModelState.AVAILABLE)
-        return Readiness(ModelState.NOT_READY, f"HTTP {answer.status} on {self._routes.ready}: {error_text(answer)}")
+        text = f"HTTP {response.status} on {self._routes.ready}: {error_text(response)}"
+        return Readiness(ModelState.NOT_READY, text)
 
     def ready_path(self) -> str:
         return self._routes.ready
@@ -65,15 +68,16 @@ class HttpClient(BaseModelServerClient):
 
 
 def exception_in(log: str) -> str:
-    """The exception that a Python traceback in this log ends with, in one line; "an exception" where none is.
+    """The exception at the end of the first Python traceback in this log, in one line.
 
-    Where its message begins with a line break, the message's first line that is not empty is the next one.
+    When the exception's message begins with a line break, the next line that is not blank is taken for the message.
+    Returns "an exception" when there is none.
     """
     lines = log.splitlines()
     start = next((at for at, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")), 0)
-    told = [line for line in lines[start + 1 :] if line.strip()]
-    at = next((at for at, line in enumerate(told) if _EXCEPTION.match(line)), None)
+    rest = [line for line in lines[start + 1 :] if line.strip()]
+    at = next((at for at, line in enumerate(rest) if _EXCEPTION.match(line)), None)
     if at is None:
         return "an exception"
-    words = told[at : at + 2] if told[at].rstrip().endswith(":") else told[at : at + 1]
+    words = rest[at : at + 2] if rest[at].rstrip().endswith(":") else rest[at : at + 1]
     return one_line(" ".join(words))

@@ -1,9 +1,9 @@
-"""MLflow's scoring server: /ping and /invocations on 8080.
+"""MLflow's scoring server: /ping and /invocations on port 8080.
 
-Facts: the image's port, the model's place in it and what its nginx lets through from mlflow/mlflow
+Facts from mlflow/mlflow: the image's port, the model's folder in it and the paths that its nginx allows are in
 ``mlflow/models/container/__init__.py`` and ``mlflow/models/container/scoring_server/nginx.conf``, the variable of the
-plain server from ``mlflow/pyfunc/scoring_server/app.py``, the request forms from ``mlflow/pyfunc/scoring_server``; the
-answers and log lines as seen with MLflow 3.17.2.
+server without nginx is in ``mlflow/pyfunc/scoring_server/app.py``, the request formats are in
+``mlflow/pyfunc/scoring_server``. Responses and log lines are those of MLflow 3.17.2.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
+from ivdocker.servers.base import SAVE_LOG, DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
 from ivdocker.servers.generic import HttpClient
 from ivdocker.servers.records import Routes, Tensor
 
@@ -35,9 +35,8 @@ _DATATYPES = {
     "str": "BYTES",
     "object": "BYTES",
 }
-"""MLflow's words for a column's type (``mlflow/types/schema.py``), and numpy's for texts; its others are like v2's."""
-
-_HINT = "--evidence DIR keeps the server's whole log"
+"""The Open Inference Protocol's names for MLflow's column types (``mlflow/types/schema.py``) and for numpy's strings.
+Every other numpy type has the same name in both, in upper case."""
 
 _LOG_PATTERNS = (
     denied(_MODEL),
@@ -45,71 +44,72 @@ _LOG_PATTERNS = (
         r"Could not find an \"MLmodel\" configuration file at \"(?P<path>[^\"]+)\"",
         "model-not-found",
         "MLflow finds no MLmodel file at {path}",
-        "give the folder that holds the file MLmodel",
+        "give the folder that holds the file MLmodel as MODEL",
         fatal=True,
     ),
     LogPattern(
         r"Invalid path: resolved path is outside the artifact directory",
         "model-load-failed",
-        "MLflow does not follow a symbolic link that leads out of the model's folder",
-        "copy the model with its links resolved (cp -rL)",
+        "MLflow does not follow a symbolic link that points out of the model's folder",
+        "copy the model with cp -rL, which replaces each link by its file",
         fatal=True,
     ),
     LogPattern(
         r"No such artifact: (?P<path>.*)",
         "model-load-failed",
-        "MLflow misses a file of the model: {path}",
-        "compare the folder with what MLmodel names; copy or log the model anew",
+        "MLflow cannot find the model's file {path}",
+        "compare the folder with the files that MLmodel names; copy or log the model again",
         fatal=True,
     ),
     LogPattern(
         r"does not have the \"(?P<flavor>[^\"]+)\" flavor",
         "model-load-failed",
         "the model has no flavor {flavor!r}, which this server loads",
-        "log the model with mlflow.pyfunc, or with a flavor that has a pyfunc one beside it",
+        "log the model with mlflow.pyfunc, or with a flavor that adds the flavor python_function",
         fatal=True,
     ),
     LogPattern(
         r"FileNotFoundError: .*'(?P<path>/opt/ml/model/[^']*)'",
         "model-load-failed",
-        "the model misses a file (in the container: {path})",
-        "copy or log the model anew; compare the folder with what MLmodel names",
+        "the model lacks a file (in the container: {path})",
+        "compare the folder with the files that MLmodel names; copy or log the model again",
         fatal=True,
     ),
     LogPattern(
         r"zipfile\.BadZipFile: (?P<reason>.*)",
         "model-load-failed",
         "a file of the model is damaged ({reason})",
-        "copy or log the model anew; compare the sizes with the original's",
+        "copy or log the model again; compare the sizes of its files with the original's",
         fatal=True,
     ),
     LogPattern(
         r"ModuleNotFoundError: No module named '(?P<module>[^']+)'",
         "model-load-failed",
-        "the image has no Python module {module!r}, which the model needs",
+        "the Python module {module!r}, which the model needs, is not installed in the image",
         "build the image with the model's requirements.txt",
         fatal=True,
     ),
     LogPattern(
         r"Child process \[\d+\] died",
         "model-load-failed",
-        "MLflow's server processes die while they load the model, and are started again for ever",
-        f"the traceback in the server's log names the cause; {_HINT}",
+        "MLflow's server processes die while they load the model, and MLflow restarts them endlessly",
+        f"the traceback in the server's log names the cause; {SAVE_LOG}",
         fatal=True,
     ),
     LogPattern(
         r"(?P<reason>MlflowException: .*)",
         "model-load-failed",
         "MLflow cannot load the model: {reason}",
-        _HINT,
+        SAVE_LOG,
     ),
 )
 
 
 class MLflow(ServingBinary):
-    """An image of ``mlflow models build-docker``, or one that runs ``mlflow.pyfunc.scoring_server.app`` on 8080.
+    """An image made by ``mlflow models build-docker``, or one that runs ``mlflow.pyfunc.scoring_server.app`` on port
+    8080.
 
-    The folder is mounted at ``/opt/ml/model``, also over a model that the image brings.
+    The folder is mounted at ``/opt/ml/model``. It hides a model that is in the image.
     """
 
     kind = "mlflow"
@@ -123,20 +123,20 @@ class MLflow(ServingBinary):
     )
 
     def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
-        # With more workers than one a model that cannot load is tried for ever.
+        # With more than one worker, MLflow restarts the workers endlessly when the model cannot be loaded.
         environment = {"MLFLOW_MODELS_WORKERS": "1", "__pyfunc_model_path__": _MODEL}
         mounts = bind_folder(self, model_path, needs_mount, _MODEL)
         return {"image": self.image, "environment": environment, "mounts": mounts}
 
     def example_bodies(self, model: ModelPath) -> list[Any]:
-        """The example that was logged with the model, as its own server takes it."""
+        """The example that was logged with the model, in the server's request format."""
         try:
             return [json.loads((model.path / _EXAMPLE).read_bytes())]
         except (OSError, ValueError, RecursionError):
             return []
 
     def inputs(self, model: ModelPath) -> list[Tensor]:
-        """Of the model's signature: a column has the shape (), a tensor without a name is called ""."""
+        """The inputs in the model's signature. A column has the shape (), a tensor without a name is called ""."""
         try:
             text = (model.path / _MLMODEL).read_text("utf-8")
         except (OSError, ValueError):
@@ -148,10 +148,13 @@ class MLflow(ServingBinary):
 
 
 class MLflowClient(HttpClient):
-    """The scoring server. The port opens once the model is loaded; nginx in front of it answers 502 until then."""
+    """A client of the scoring server.
+
+    The server's port opens once the model is loaded. Until then nginx, where the image has it, answers 502.
+    """
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
-        """Columns as ``dataframe_split``, tensors as ``inputs``."""
+        """Columns go into ``dataframe_split``, tensors into ``inputs``."""
         if inputs and all(tensor.shape == () for tensor in inputs):
             columns = [tensor.name for tensor in inputs]
             cells = [values[name] if isinstance(values[name], list) else [values[name]] for name in columns]
@@ -162,12 +165,13 @@ class MLflowClient(HttpClient):
 
 
 def signature_inputs(mlmodel: str) -> list[Tensor]:
-    """The inputs in the text of an MLmodel file, none where it has no signature. Raises UsageError without PyYAML."""
+    """The inputs in the text of an MLmodel file; empty when it has no signature. Raises UsageError when PyYAML is not
+    installed."""
     try:
         import yaml
     except ImportError:
         raise UsageError(
-            "reading the signature of an MLmodel file takes PyYAML: pip install 'ivdocker[mlflow]'"
+            "PyYAML, which reads the signature of an MLmodel file, is not installed: pip install 'ivdocker[mlflow]'"
         ) from None
     try:
         return [_tensor(field) for field in json.loads(yaml.safe_load(mlmodel)["signature"]["inputs"])]

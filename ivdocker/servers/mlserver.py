@@ -1,8 +1,9 @@
-"""MLServer: the Open Inference Protocol v2 on 8080, gRPC on 8081, metrics on 8082.
+"""MLServer: the Open Inference Protocol v2 on port 8080, gRPC on 8081, metrics on 8082.
 
-Facts: the image's environment and command from SeldonIO/MLServer ``Dockerfile`` (1.4 to 1.7), the search for
-``model-settings.json`` at any depth and the model made of ``MLSERVER_MODEL_*`` where there is none from
-``mlserver/repository/repository.py`` and ``mlserver/settings.py``; readiness and log lines as seen with MLServer 1.7.1.
+Facts from SeldonIO/MLServer: the image's environment and command are in ``Dockerfile`` (1.4 to 1.7). The server
+searches for ``model-settings.json`` at any depth; where there is none, it takes the model from the variables
+``MLSERVER_MODEL_*`` (``mlserver/repository/repository.py``, ``mlserver/settings.py``). Readiness and log lines are
+those of MLServer 1.7.1.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Any, ClassVar
 from ivdocker import clock
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
+from ivdocker.servers.base import SAVE_LOG, DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
 from ivdocker.servers.open_inference import OpenInferenceClient
 from ivdocker.servers.records import ModelState, Readiness
 
 _MODELS = "/mnt/models"
-"""The image's own MLSERVER_MODELS_DIR."""
+"""The value of MLSERVER_MODELS_DIR in the official image."""
 
 _SETTINGS = "model-settings.json"
 
@@ -35,8 +36,8 @@ _LOG_PATTERNS = (
     LogPattern(
         r"Failed load model settings at (?P<path>\S+?)\.?$",
         "model-load-failed",
-        "MLServer cannot read {path}, and would run on without the model",
-        "make it valid JSON with a name and an implementation; the server's log says what is wrong",
+        "MLServer cannot read {path}, and keeps running without the model",
+        "the file must be valid JSON with a name and an implementation; the server's log says what is wrong",
         fatal=True,
     ),
     LogPattern(
@@ -48,14 +49,14 @@ _LOG_PATTERNS = (
     LogPattern(
         r"ModuleNotFoundError: No module named '(?P<module>[^']+)'",
         "model-load-failed",
-        "the image has no Python module {module!r}, which the model or its runtime needs",
-        "install it in the image, or use the image that has the model's runtime",
+        "the Python module {module!r}, which the model or its runtime needs, is not installed in the image",
+        "install it in the image, or use an image that has the model's runtime",
     ),
     LogPattern(
         r"Couldn't load model '(?P<name>[^']+)'",
         "model-load-failed",
         "MLServer cannot load model {name!r}",
-        "the traceback in the server's log names the cause; --evidence DIR keeps it whole",
+        f"the traceback in the server's log names the cause; {SAVE_LOG}",
         fatal=True,
     ),
 )
@@ -64,8 +65,8 @@ _LOG_PATTERNS = (
 class MLServer(ServingBinary):
     """The ``seldonio/mlserver`` image, or one made from it.
 
-    The folder is mounted at ``/mnt/models``. It holds one or more ``model-settings.json``; one without any is served as
-    a single model of the implementation that ``--env MLSERVER_MODEL_IMPLEMENTATION=...`` names.
+    The folder is mounted at ``/mnt/models``. Each ``model-settings.json`` in it is a model. A folder without such a
+    file is a single model, whose implementation ``--env MLSERVER_MODEL_IMPLEMENTATION=...`` names.
     """
 
     kind = "mlserver"
@@ -77,7 +78,7 @@ class MLServer(ServingBinary):
 
     @classmethod
     def model_names(cls, model: ModelPath) -> list[str]:
-        """Those in the settings files; the folder's name where there is none."""
+        """The names in the settings files; without any, the folder's name."""
         names = [_name(path) for path in _settings(model)]
         return list(dict.fromkeys(name for name in names if name)) or [model.default_name]
 
@@ -89,7 +90,9 @@ class MLServer(ServingBinary):
             environment |= {"MLSERVER_MODEL_NAME": self.model_name, "MLSERVER_MODEL_URI": _MODELS}
         elif self.model_name not in self.model_names(ModelPath(model_path)):
             where = files[0].relative_to(model_path)
-            raise UsageError(f"--model-name {self.model_name}: MLServer takes the name from {where}; leave it out")
+            raise UsageError(
+                f"--model-name {self.model_name}: MLServer takes the name from {where}; leave the option out"
+            )
         return {"image": self.image, "environment": environment, "mounts": mounts}
 
     def MakeClient(self, endpoint: str) -> MLServerClient:
@@ -97,29 +100,33 @@ class MLServer(ServingBinary):
 
 
 class MLServerClient(OpenInferenceClient):
-    """MLServer's REST API. Its ports open while the models load, and before it knows of any."""
+    """A client of MLServer's REST API. The ports open before the models are loaded, and before the server knows their
+    names."""
 
     unknown_s: ClassVar[float] = 5.0
 
     _was_ready = False
 
     def probe(self, deadline: clock.Deadline) -> Readiness:
-        """Ready is twice in a row: between dropping a model that failed and its end the server may look well."""
-        seen = super().probe(deadline)
-        if seen.state is ModelState.AVAILABLE and not self._was_ready:
+        """Ready means ready at two probes in a row.
+
+        After a model has failed to load, and before the server ends, it may report for a moment that all is ready.
+        """
+        readiness = super().probe(deadline)
+        if readiness.state is ModelState.AVAILABLE and not self._was_ready:
             self._was_ready = True
-            return Readiness(ModelState.NOT_READY, "it was ready at one look only")
-        self._was_ready = seen.state is ModelState.AVAILABLE
-        return seen
+            return Readiness(ModelState.NOT_READY, "it was ready at one probe only")
+        self._was_ready = readiness.state is ModelState.AVAILABLE
+        return readiness
 
 
 def _settings(model: ModelPath) -> list[Path]:
-    """Of a URI none: a Path of one does not exist."""
+    """The settings files in the model's folder; empty for a URI."""
     return sorted(model.path.glob(f"**/{_SETTINGS}"))
 
 
 def _name(path: Path) -> str | None:
-    """The server says what is wrong with a file that cannot be read."""
+    """The model's name in a settings file. None when the file cannot be read: the server reports what is wrong."""
     try:
         record: Any = json.loads(path.read_bytes())
         name = record.get("name")

@@ -17,17 +17,17 @@ CONFIG_FILE = "models.config"
 """A file of this name in the model's folder makes it a folder of several models."""
 
 BASE_PATH = "/models"
-"""The folder of the container that TensorFlow Serving's image looks for models in."""
+"""The folder in the container where TensorFlow Serving's image looks for models."""
 
 CONFIG_FORM = (
     f"model_config_list {{ config {{ name: 'm' base_path: '{BASE_PATH}/m' model_platform: 'tensorflow' }} }}, "
     "with one config for each model"
 )
-"""What the file has to look like, for messages."""
+"""An example of the file's content, for messages."""
 
 
 def configured_models(model: ModelPath) -> list[tuple[str, str]]:
-    """Name and base path of each model in the folder's model config file; empty where there is no such file."""
+    """Name and base path of each model in the folder's model config file; empty when there is no such file."""
     try:
         with open(os.path.join(model.location, CONFIG_FILE), encoding="utf-8", errors="replace") as file:
             return models_in(file.read())
@@ -45,19 +45,19 @@ def models_in(config: str) -> list[tuple[str, str]]:
 
 
 def mount_point(model: ModelPath, model_name: str) -> str:
-    """Where in the container the folder with the file is mounted. Raises UsageError when the file does not name the
-    model."""
+    """Where in the container to mount the folder with the file. Raises UsageError when the file does not name the model
+    or names none."""
     models, config = dict(configured_models(model)), str(model.path / CONFIG_FILE)
     if not models:
-        raise UsageError(f"no model is named in {config!r}, or it cannot be read; it holds {CONFIG_FORM}")
+        raise UsageError(f"no model is named in {config!r}, or the file cannot be read; it must hold {CONFIG_FORM}")
     if model_name not in models:
         raise UsageError(f"{config!r} names no model {model_name!r}; it names {', '.join(sorted(models))}")
-    return _common_parent(model, list(models.values()))
+    return _best_parent(model, list(models.values()))
 
 
-def _common_parent(model: ModelPath, base_paths: list[str]) -> str:
-    """The base paths are absolute: the folder goes where most of them lead into it. Where none does, it goes to the
-    parent of the first one."""
+def _best_parent(model: ModelPath, base_paths: list[str]) -> str:
+    """The folder for which most of the base paths, which are absolute, point into the model's folder. When there is
+    none, the parent of the first base path."""
     absolute = [PurePosixPath(path).parts for path in base_paths if path.startswith("/") and ".." not in path]
     homes = Counter(
         str(PurePosixPath(*parts[:length]))

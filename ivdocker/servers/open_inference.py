@@ -1,7 +1,7 @@
-"""The Open Inference Protocol, version 2, that Triton, MLServer, KServe and OpenVINO Model Server speak.
+"""The Open Inference Protocol, version 2, which Triton, MLServer, KServe and OpenVINO Model Server speak.
 
-``/v2/models/M/ready``, ``/v2/models/M`` and ``/v2/models/M/infer`` as in the protocol's specification (kserve/
-open-inference-protocol: specification/protocol/inference_rest.md).
+Facts: the paths ``/v2/models/M/ready``, ``/v2/models/M`` and ``/v2/models/M/infer`` are those of the specification
+(kserve/open-inference-protocol ``specification/protocol/inference_rest.md``).
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from ivdocker.servers.records import ModelState, Readiness, Tensor
 
 
 class OpenInferenceClient(BaseModelServerClient):
-    """Asks each model itself: ``/v2/health/ready`` says yes to a server without any model."""
+    """A client that probes each model: ``/v2/health/ready`` also says that a server without any model is ready."""
 
     unknown_s: ClassVar[float] = 0.0
-    """Seconds for which a server that answers already may not know a model that it is about to load."""
+    """Seconds during which the server may answer 404 for a model that it is about to load."""
 
     _unknown_for: clock.Stopwatch | None = None
 
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
-        answer = self._state_of(f"{self._path(name)}/ready", deadline)
-        if isinstance(answer, Readiness):
-            return answer
-        if answer.status == 404:
-            return self._unknown(answer)
+        response = self._state_of(f"{self._path(name)}/ready", deadline)
+        if isinstance(response, Readiness):
+            return response
+        if response.status == 404:
+            return self._unknown(response)
         self._unknown_for = None
-        if answer.status == 200 and not _says_not_ready(answer):
+        if response.status == 200 and not _says_not_ready(response):
             return Readiness(ModelState.AVAILABLE)
-        said = error_text(answer)
-        return Readiness(ModelState.NOT_READY, f"HTTP {answer.status}{f': {said}' if said else ''}")
+        text = error_text(response)
+        return Readiness(ModelState.NOT_READY, f"HTTP {response.status}{f': {text}' if text else ''}")
 
     def ready_path(self) -> str:
         return f"{self._path()}/ready"
@@ -50,7 +50,9 @@ class OpenInferenceClient(BaseModelServerClient):
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
         if not inputs:
-            raise UsageError("the server does not tell the model's inputs, their types and shapes; give whole bodies")
+            raise UsageError(
+                "the server does not report the types and shapes of the model's inputs; give whole request bodies"
+            )
         return {"inputs": [_input(tensor, values[tensor.name]) for tensor in inputs]}
 
     def _tensors(self, key: str, model_name: str | None) -> list[Tensor]:
@@ -63,17 +65,17 @@ class OpenInferenceClient(BaseModelServerClient):
     def _path(self, model_name: str | None = None) -> str:
         return f"/v2/models/{quote(model_name or self.model_name, safe='')}"
 
-    def _unknown(self, answer: http.Response) -> Readiness:
+    def _unknown(self, response: http.Response) -> Readiness:
         self._unknown_for = self._unknown_for or clock.Stopwatch()
-        detail = f"the server does not know it ({error_text(answer)})"
+        detail = f"the server does not know it ({error_text(response)})"
         is_final = self._unknown_for.seconds >= self.unknown_s
         return Readiness(ModelState.UNAVAILABLE if is_final else ModelState.NOT_READY, detail, "model-not-found")
 
 
-def _says_not_ready(answer: http.Response) -> bool:
-    """KServe's answer has a body: ``{"name": "m", "ready": true}``."""
+def _says_not_ready(response: http.Response) -> bool:
+    """Whether a response with status 200 says that the model is not ready, as KServe's ``{"ready": false}`` does."""
     try:
-        record = answer.json()
+        record = response.json()
     except ValueError:
         return False
     return isinstance(record, dict) and record.get("ready") is False

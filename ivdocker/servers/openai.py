@@ -1,11 +1,17 @@
-"""Servers of the OpenAI API: vLLM, Text Generation Inference, llama.cpp, SGLang.
+"""Servers of the OpenAI API: vLLM, Text Generation Inference (TGI), llama.cpp, SGLang.
 
-Facts: vLLM's image takes the server's flags (docs.vllm.ai, "Using Docker", 0.4 to 0.11) and listens on 8000; TGI's
-``text-generation-launcher`` those of its README, on 80 in the image (huggingface/text-generation-inference
-``Dockerfile``); llama.cpp reads LLAMA_ARG_* (ggml-org/llama.cpp ``tools/server/README.md``); SGLang's image has no
-command of its own (sgl-project/sglang ``docs/get_started/install.md``). ``/health`` and ``/v1/models`` as in each
-server's sources. Tried for real: vLLM 0.32.0, a build for CPUs. It says that ``--model`` will go some day in favour of
-a first argument without a name, which images before ``vllm serve`` do not take.
+Facts:
+
+- vLLM's image takes the server's flags and listens on port 8000 (docs.vllm.ai, "Using Docker", 0.4 to 0.11). vLLM
+  0.32.0 announces that it will drop ``--model`` for a positional argument; images older than ``vllm serve`` do not take
+  that.
+- TGI's ``text-generation-launcher`` takes the flags in its README; the image sets port 80
+  (huggingface/text-generation-inference ``Dockerfile``).
+- llama.cpp reads the variables LLAMA_ARG_* (ggml-org/llama.cpp ``tools/server/README.md``).
+- SGLang's image has no command (sgl-project/sglang ``docs/get_started/install.md``).
+- ``/health`` and ``/v1/models`` are in each server's sources.
+
+Of these, vLLM 0.32.0 (a build for CPUs) was tried; the others follow their documentation.
 """
 
 from __future__ import annotations
@@ -20,16 +26,30 @@ from typing import Any, NamedTuple
 from ivdocker import clock, http
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.servers.base import BY_USER, DockerRunParams, Fingerprint, LogPattern, Selection, ServingBinary, bind
+from ivdocker.servers.base import (
+    BY_USER,
+    SAVE_LOG,
+    DockerRunParams,
+    Fingerprint,
+    LogPattern,
+    Selection,
+    ServingBinary,
+    bind,
+)
 from ivdocker.servers.client import BaseModelServerClient, error_text
 from ivdocker.servers.records import ModelState, Readiness, RequestBody, Tensor
 
 _PROMPT = "a"
+"""The prompt of a request that is made up."""
 
 
 class Flavour(NamedTuple):
-    """How one of these servers is run. ``{path}``, ``{name}`` and ``{file}`` stand for the model's folder, its name and
-    its GGUF file. ``name``: searched in the image's name, or else in its entrypoint."""
+    """How to run one of these servers.
+
+    ``name``: a regular expression searched in the image's name, and in its entrypoint if the name does not match.
+    ``port``: the container port. In ``command`` and ``environment``, ``{path}`` stands for the model's folder,
+    ``{name}`` for its name, ``{file}`` for its GGUF file.
+    """
 
     name: str
     port: int
@@ -61,6 +81,7 @@ FLAVOURS = (
 )
 
 _OTHER = Flavour("", 8000, environment={"MODEL_NAME": "{name}", "MODEL_PATH": "{path}"})
+"""Any other server: it gets no flags."""
 
 _MEMORY_HINT = "use a smaller or quantized model, a shorter context, or a bigger GPU"
 
@@ -81,13 +102,13 @@ _LOG_PATTERNS = (
         r"error loading model: (?P<reason>.*)",
         "model-load-failed",
         "llama.cpp cannot load the model: {reason}",
-        "compare the file's size and checksum with the original's",
+        "compare the size and the checksum of the model's file with the original's",
     ),
     LogPattern(
         r"exiting due to model loading error",
         "model-load-failed",
         "llama.cpp cannot load the model",
-        "the lines before it in the server's log name the cause; --evidence DIR keeps it whole",
+        f"the lines before this one in the server's log name the cause; {SAVE_LOG}",
     ),
     LogPattern(
         r"couldn't bind HTTP server socket",
@@ -99,39 +120,41 @@ _LOG_PATTERNS = (
         r"Value error, (?P<reason>Model architectures .*? are not supported[^.]*)",
         "model-load-failed",
         "vLLM does not know the model: {reason}",
-        "use an image of a vLLM that supports it; architectures stands in the model's config.json",
+        "use an image of a vLLM version that supports the architectures in the model's config.json",
     ),
     LogPattern(
         r"OSError: (?P<reason>It looks like the config file at .* is not a valid JSON file)",
         "model-load-failed",
         "vLLM cannot read the model's configuration: {reason}",
-        "compare the file with the original's",
+        "compare the file with the original",
     ),
     LogPattern(
         r"ERROR [^\]]*\[(core|multiproc_executor)\.py:\d+\] (?P<reason>[\w.]+(Error|Exception): .*)",
         "model-load-failed",
         "vLLM's engine does not start: {reason}",
-        "the traceback in the server's log tells where; --evidence DIR keeps it whole",
+        f"the traceback in the server's log shows where; {SAVE_LOG}",
     ),
     LogPattern(
         r"Engine core initialization failed",
         "model-load-failed",
         "vLLM's engine does not start",
-        "the cause is further up in the server's log; --evidence DIR keeps it whole",
+        f"the cause is further up in the server's log; {SAVE_LOG}",
     ),
     LogPattern(
         r"ShardCannotStart|Shard \d+ failed to start",
         "model-load-failed",
         "Text Generation Inference cannot start the model",
-        "the cause is under 'Shard complete standard error output' in the log; --evidence DIR keeps it whole",
+        f"the cause is under 'Shard complete standard error output' in the server's log; {SAVE_LOG}",
     ),
 )
 
 
 class OpenAI(ServingBinary):
-    """One of those servers, told by the image's name or entrypoint; any other is run as it is, and asked on port 8000.
+    """An image of one of these servers, recognised by the image's name or entrypoint. An image of any other server runs
+    without flags and must listen on port 8000.
 
-    The folder is mounted at ``/models/NAME``. A name of the Hugging Face Hub is no MODEL: nothing is downloaded.
+    The folder is mounted at ``/models/NAME``. The name of a model on the Hugging Face Hub cannot be MODEL: nothing is
+    downloaded.
     """
 
     kind = "openai"
@@ -146,7 +169,7 @@ class OpenAI(ServingBinary):
         super().__init__(image, model_name, models, selection)
         flavour = _flavour(image)
         if flavour is _OTHER and selection.configuration:
-            # Not by its CMD: our flags replace that, and only an entrypoint can take them.
+            # The CMD is not searched: our flags replace it, and only an entrypoint can take them.
             flavour = _flavour(" ".join(selection.configuration.entrypoint))
         self._flavour = flavour
         self.ports = {"http": flavour.port}
@@ -160,7 +183,7 @@ class OpenAI(ServingBinary):
         if any(model.path.glob("*.gguf")):
             return "the model's folder holds *.gguf"
         is_model = _has_architectures(model.path / "config.json") and any(model.path.glob("*.safetensors"))
-        return "the model's folder holds a config.json with architectures and *.safetensors" if is_model else None
+        return "the model's folder holds *.safetensors and a config.json with architectures" if is_model else None
 
     def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
         path = f"/models/{self.model_name}" if needs_mount else model_path
@@ -180,26 +203,32 @@ class OpenAI(ServingBinary):
 
 
 class OpenAIClient(BaseModelServerClient):
-    """A body with ``messages`` goes to /v1/chat/completions, any other to /v1/completions; one without ``model`` gets
-    the server's own."""
+    """A client of the OpenAI API.
+
+    A body with ``messages`` goes to /v1/chat/completions, any other to /v1/completions. A body without ``model`` gets
+    the name of the server's first model.
+    """
 
     volatile_paths = ("$.id", "$.created", "$.system_fingerprint")
     _served: str | None = None
+    """The first model in the server's list; None when the list is not known."""
 
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
-        """Healthy, and with a model in the list; who asks for a key before showing it is taken at its health's word."""
+        """Ready means healthy, and with a model in the list of models. If the server shows that list only to clients
+        with an API key, healthy is enough."""
         health = self._state_of(self.ready_path(), deadline)
         if isinstance(health, Readiness):
             return health
         if health.status != 200:
             return Readiness(ModelState.NOT_READY, f"HTTP {health.status}: {error_text(health) or 'not healthy'}")
-        listed = self._state_of("/v1/models", deadline)
-        if isinstance(listed, Readiness):
-            return listed
-        if listed.status not in (401, 403):
-            self._served = _first_model(listed)
+        models = self._state_of("/v1/models", deadline)
+        if isinstance(models, Readiness):
+            return models
+        if models.status not in (401, 403):
+            self._served = _first_model(models)
             if self._served is None:
-                return Readiness(ModelState.NOT_READY, f"it is healthy, and lists no model ({error_text(listed)})")
+                text = f"the server is healthy but lists no model ({error_text(models)})"
+                return Readiness(ModelState.NOT_READY, text)
         return Readiness(ModelState.AVAILABLE)
 
     def ready_path(self) -> str:
@@ -208,43 +237,47 @@ class OpenAIClient(BaseModelServerClient):
     def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
         return "/v1/completions"
 
-    def path_of(self, message: RequestBody) -> str:
-        is_chat = isinstance(message.body, dict) and "messages" in message.body
-        return "/v1/chat/completions" if is_chat else super().path_of(message)
+    def path_of(self, request: RequestBody) -> str:
+        is_chat = isinstance(request.body, dict) and "messages" in request.body
+        return "/v1/chat/completions" if is_chat else super().path_of(request)
 
     def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
         return [Tensor("prompt", "BYTES", ())] if self._served else []
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
-        """One token is enough to see that it generates, the likeliest, that it may be compared; nothing is generated
-        from an empty prompt."""
+        """A request for one token, which is enough to see that the model generates.
+
+        Temperature 0 asks for the likeliest token, so that answers can be compared. The prompt is not empty, because
+        servers generate nothing from an empty one.
+        """
         prompt = values.get("prompt") or _PROMPT
         return {"model": self._served or self.model_name, "prompt": prompt, "max_tokens": 1, "temperature": 0}
 
-    def body_of(self, message: RequestBody) -> Any:
-        if not isinstance(message.body, dict) or "model" in message.body:
-            return message.body
-        return {"model": message.model_name or self._served or self.model_name, **message.body}
+    def body_of(self, request: RequestBody) -> Any:
+        if not isinstance(request.body, dict) or "model" in request.body:
+            return request.body
+        return {"model": request.model_name or self._served or self.model_name, **request.body}
 
 
 def _flavour(words: str) -> Flavour:
+    """The server whose name is in these words."""
     return next((each for each in FLAVOURS if re.search(each.name, words, re.IGNORECASE)), _OTHER)
 
 
-def _first_model(answer: http.Response) -> str | None:
+def _first_model(response: http.Response) -> str | None:
     try:
-        return str(answer.json()["data"][0]["id"])
+        return str(response.json()["data"][0]["id"])
     except (ValueError, LookupError, TypeError):
         return None
 
 
 def _gguf(model_path: str) -> str:
-    """The model's file; of one in parts the first. Raises UsageError."""
+    """The name of the model's GGUF file, or of its first part. Raises UsageError unless there is exactly one model."""
     found = sorted(path.name for path in Path(model_path).glob("*.gguf") if not path.name.startswith("mmproj"))
     whole = [name for name in found if not re.search(r"-\d{5}-of-\d{5}\.gguf$", name) or "-00001-of-" in name]
     if len(whole) != 1:
-        said = f"holds {len(whole)} models ({', '.join(whole)})" if whole else "holds no .gguf file"
-        raise UsageError(f"{model_path!r} {said}; give a folder with one GGUF file")
+        what = f"holds {len(whole)} models ({', '.join(whole)})" if whole else "holds no .gguf file"
+        raise UsageError(f"{model_path!r} {what}; give a folder with one GGUF file")
     return whole[0]
 
 

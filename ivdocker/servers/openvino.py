@@ -1,8 +1,8 @@
-"""OpenVINO Model Server: the Open Inference Protocol v2 on 8000, gRPC on 9000.
+"""OpenVINO Model Server: the Open Inference Protocol v2 on port 8000, gRPC on 9000.
 
-Facts from openvinotoolkit/model_server ``docs/starting_server.md`` and ``docs/models_repository.md`` (the entrypoint is
-the server, REST is off unless ``--rest_port`` is given, versions are numbered folders), ``src/ovms_exit_codes.hpp`` and
-``src/modelmanager.cpp``.
+Facts from openvinotoolkit/model_server: the entrypoint is the server, REST is off without ``--rest_port``, versions are
+numbered folders (``docs/starting_server.md``, ``docs/models_repository.md``); log lines are in
+``src/ovms_exit_codes.hpp`` and ``src/modelmanager.cpp``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from ivdocker.model_path import ModelPath
-from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind
+from ivdocker.servers.base import SAVE_LOG, DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind
 from ivdocker.servers.open_inference import OpenInferenceClient
 
 
 class OpenVINO(ServingBinary):
-    """The ``openvino/model_server`` image. The folder, with or without versions, is mounted at ``/models/NAME``."""
+    """The ``openvino/model_server`` image.
+
+    A folder of versions is mounted at ``/models/NAME``, any other folder as a version of that.
+    """
 
     kind = "openvino"
     ports = MappingProxyType({"http": 8000, "grpc": 9000})
@@ -25,7 +28,7 @@ class OpenVINO(ServingBinary):
             r"Couldn't start model manager",
             "model-load-failed",
             "OpenVINO Model Server cannot load the model",
-            "the lines before it in the server's log name the cause; --evidence DIR keeps it whole",
+            f"the lines before this one in the server's log name the cause; {SAVE_LOG}",
         ),
     )
     fingerprint = Fingerprint(program=r"/ovms/bin/ovms\b", files=("*/*.xml", "*.xml", "*/*.onnx", "*/*.tflite"))
@@ -46,6 +49,6 @@ class OpenVINO(ServingBinary):
 
 
 class OpenVINOClient(OpenInferenceClient):
-    """Its ports open before it loads."""
+    """A client of OpenVINO Model Server, whose ports open before the model is loaded."""
 
     unknown_s: ClassVar[float] = 5.0

@@ -1,4 +1,4 @@
-"""What goes between a model server, its client and their callers: where it is, how it is asked, what it takes."""
+"""The plain data of a conversation with a model server: its address, a request body, the model's inputs, its state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ivdocker.errors import FailureCode
 
 
 class ModelState(enum.Enum):
-    """TFX's words for how far a model is."""
+    """The states of a model, with TFX's names. UNAVAILABLE is final: the model will not become ready."""
 
     NOT_READY = 1
     AVAILABLE = 2
@@ -19,8 +19,11 @@ class ModelState(enum.Enum):
 
 
 class Readiness(NamedTuple):
-    """What one look showed. ``detail`` completes the sentence "the model is not ready: ...". ``model``: which of
-    several it is about, where that is known."""
+    """The result of one readiness probe.
+
+    ``detail`` completes the sentence "the model is not ready: ...". ``code``: the failure code of an UNAVAILABLE model.
+    ``model``: which of several models the result is about; None when that is not known.
+    """
 
     state: ModelState
     detail: str = ""
@@ -29,7 +32,11 @@ class Readiness(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """A model's input, as the server's metadata tells it; -1 is an unknown dimension."""
+    """An input or output of a model, as the server's metadata describes it.
+
+    ``datatype``: TensorFlow's name (``DT_FLOAT``) or that of the Open Inference Protocol (``FP32``). ``shape``: -1 is a
+    dimension of unknown size.
+    """
 
     name: str
     datatype: str
@@ -37,7 +44,7 @@ class Tensor(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """``float``, ``int``, ``bool`` or ``string``, from TensorFlow's DT_* or the v2 protocol's datatype."""
+        """``float``, ``int``, ``bool`` or ``string``."""
         word = self.datatype.upper().removeprefix("DT_")
         if word in ("STRING", "BYTES"):
             return "string"
@@ -47,11 +54,11 @@ class Tensor(NamedTuple):
 
 
 class RequestBody(NamedTuple):
-    """A request to a model, before it goes over HTTP.
+    """The body of a request to a model, and what goes with it.
 
-    ``body``: JSON, or bytes that are sent as they are. ``content_type`` None: ``application/json``, for bytes
-    ``application/octet-stream``. ``model_name``, ``version`` and ``signature`` None: what the client was made for, and
-    the server's own choice.
+    ``body``: a JSON value, or bytes that are sent unchanged. ``content_type``: None means ``application/json``, for
+    bytes ``application/octet-stream``. ``model_name``: None means the client's own model. ``version`` and
+    ``signature``: None means the server's default.
     """
 
     body: Any
@@ -63,7 +70,7 @@ class RequestBody(NamedTuple):
 
 
 class Routes(NamedTuple):
-    """Where a server is asked that keeps to no protocol known here: its port in the container, and two paths."""
+    """The container port and the two paths of a server that follows no protocol we know."""
 
     port: int = 8080
     ready: str = "/health"
@@ -71,10 +78,11 @@ class Routes(NamedTuple):
 
 
 class Endpoint(str):
-    """``"127.0.0.1:49153"``, the address of the server's main port, that also knows the other ones.
+    """The address of the server's main port, such as ``"127.0.0.1:49153"``, with the server's other addresses.
 
-    ``addresses`` is keyed by protocol. ``check()`` raises JobAborted, ValidationFailed or EnvironmentFailed when the
-    server behind it is gone or hopeless. ``log()`` is what it has written so far, None where nobody reads it.
+    ``addresses``: the addresses by protocol (``http``, ``grpc``, ``metrics``, ``management``). ``check()`` raises
+    JobAborted, ValidationFailed or EnvironmentFailed when the server has ended or its model can never be ready.
+    ``log()`` returns what the server has written so far, or None when nobody reads its log.
     """
 
     addresses: dict[str, str]
@@ -95,12 +103,15 @@ class Endpoint(str):
 
     @property
     def grpc(self) -> str | None:
+        """The address of the gRPC port; None when the server has none."""
         return self.addresses.get("grpc")
 
     @property
     def http(self) -> str | None:
+        """The address of the HTTP port; None when the server has none."""
         return self.addresses.get("http")
 
     @property
     def metrics(self) -> str | None:
+        """The address of the metrics port; None when the server has none."""
         return self.addresses.get("metrics")

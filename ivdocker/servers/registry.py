@@ -1,7 +1,6 @@
 """The list of the model servers.
 
-Each row names the server's module; ``ServerEntry.binary`` imports it when it is needed, so that a run imports one
-server and not twelve.
+Each entry names its server's module, and imports that only when it is needed: a run needs one server of twelve.
 """
 
 from __future__ import annotations
@@ -17,8 +16,12 @@ if TYPE_CHECKING:
 
 
 class ServerEntry(NamedTuple):
-    """A model server. ``home``: ``module:class`` in this room. ``image_name``: a regular expression searched in an
-    image's name without registry and tag; empty where no name tells."""
+    """A model server.
+
+    ``kind``: its name, as ``--server`` takes it. ``home``: ``module:class`` in this package. ``image_name``: a regular
+    expression that finds the server's name in an image's name without registry and tag; empty when no image's name
+    shows it.
+    """
 
     kind: str
     home: str
@@ -26,6 +29,7 @@ class ServerEntry(NamedTuple):
 
     @property
     def binary(self) -> type[ServingBinary]:
+        """The server's class; imports its module."""
         module, _, name = self.home.partition(":")
         return cast("type[ServingBinary]", getattr(import_module(f"ivdocker.servers.{module}"), name))
 
@@ -51,7 +55,10 @@ KINDS = tuple(server.kind for server in SERVERS)
 
 
 def by_image(image: str) -> ServerEntry | None:
-    """The server whose name the image bears; the registry's host and the tag do not count."""
+    """The only server whose name is in the image's name; None when there is none, or more than one.
+
+    The registry's host, the tag and the digest are not searched.
+    """
     path = image.partition("@")[0]
     host, slash, rest = path.partition("/")
     if slash and ("." in host or ":" in host or host == "localhost"):
@@ -62,7 +69,7 @@ def by_image(image: str) -> ServerEntry | None:
 
 
 def by_kind(kind: str) -> ServerEntry:
-    """Raises UsageError for an unknown one."""
+    """The server of this name. Raises UsageError when there is none."""
     for server in SERVERS:
         if server.kind == kind:
             return server

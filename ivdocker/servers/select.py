@@ -1,4 +1,4 @@
-"""Chooses the model server for an image and a model, and makes the binary that runs it."""
+"""Chooses the model server to run an image as."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ivdocker.servers.records import Routes
 from ivdocker.servers.registry import KINDS, SERVERS, ServerEntry, by_image, by_kind
 
 AUTO = "auto"
-"""The kind that stands for "find out which server it is"."""
+"""The kind that means: find out which server it is."""
 
 Look = Callable[[], Image | None]
 """Returns the configuration of the local image; None when the image is not on this machine."""
@@ -28,15 +28,15 @@ def select_server(
     routes: Routes | None = None,
     look: Look = lambda: None,
 ) -> ServingBinary:
-    """The model server that ``image`` is run as, ready to run.
+    """The model server to run ``image`` as.
 
-    ``kind``: the server's name, or ``auto``: then the image's name decides, else the image's configuration, else the
-    model's folder. ``model_name``: the model that gets the requests; None means the first one of the folder.
-    ``routes``: for ``http`` only; None means its defaults. ``look`` is called at most once, and only where neither the
-    kind nor the image's name says enough.
+    ``kind``: the server's name, or ``auto``. For ``auto`` the image's name decides; if that shows no server, the
+    image's configuration; if that shows none either, the model's folder. ``model_name``: the model that gets the
+    requests; None means the first one in the folder. ``routes``: for ``http`` only; None means the defaults. ``look``
+    is called at most once, and only if the kind and the image's name are not enough.
 
-    Raises UsageError for an unknown kind, when no server fits or more than one does, when the server does not take
-    routes, and when the model's folder cannot be read.
+    Raises UsageError when the kind is unknown, when no server or more than one matches, and when the server
+    does not take routes.
     """
     look_once = cache(look)
     entry, selection = _by_name(kind, image) or _by_content(image, model, look_once)
@@ -51,11 +51,11 @@ def select_server(
 
 
 def _by_name(kind: str, image: str) -> tuple[ServerEntry, Selection] | None:
-    """The server that the user names, or that the image's name contains."""
+    """The server that the user names, else the one that the image's name shows; None when neither does."""
     if kind != AUTO:
         return by_kind(kind), BY_USER
     entry = by_image(image)
-    return (entry, Selection("the image's name tells", is_evident=True)) if entry else None
+    return (entry, Selection("the image's name says so", is_evident=True)) if entry else None
 
 
 def _by_content(image: str, model: ModelPath, look: Look) -> tuple[ServerEntry, Selection]:
@@ -69,12 +69,16 @@ def _by_content(image: str, model: ModelPath, look: Look) -> tuple[ServerEntry, 
     if matches:
         why = "more than one fits: " + " and ".join(f"{entry.kind} ({found.reason})" for entry, found in matches)
     elif configuration:
-        why = "neither its name nor its configuration nor the model's folder tells"
+        why = "neither its name nor its configuration nor the model's folder shows it"
     else:
-        why = "neither its name nor the model's folder tells, and it is not on this machine yet to be looked into"
-    raise UsageError(f"cannot tell which model server {image!r} is: {why}; say it with --server {'|'.join(KINDS)}")
+        why = (
+            "neither its name nor the model's folder shows it, and the image is not on this machine yet, so its "
+            "configuration is not known"
+        )
+    raise UsageError(f"cannot tell which model server {image!r} is: {why}; choose it with --server {'|'.join(KINDS)}")
 
 
 def _matches(reason_of: Callable[[type[ServingBinary]], str | None]) -> list[tuple[ServerEntry, Selection]]:
+    """The servers for which ``reason_of`` gives a reason."""
     reasons = ((entry, reason_of(entry.binary)) for entry in SERVERS)
     return [(entry, Selection(reason, is_evident=False)) for entry, reason in reasons if reason]

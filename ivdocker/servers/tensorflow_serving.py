@@ -1,6 +1,6 @@
-"""TensorFlow Serving: REST on 8501 for status, metadata and requests, gRPC on 8500.
+"""TensorFlow Serving: REST on port 8501 for status, metadata and requests, gRPC on 8500.
 
-Facts from the server's sources (tensorflow/serving 2.8 to 2.20): its log lines are those of ``model_servers/main.cc``,
+Facts from the server's sources (tensorflow/serving 2.8 to 2.20): the log lines are in ``model_servers/main.cc``,
 ``core/loader_harness.cc`` and ``sources/storage_path/file_system_storage_path_source.cc``.
 """
 
@@ -15,7 +15,7 @@ from urllib.parse import quote
 from ivdocker import clock, http
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, is_version
-from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, MountParams, ServingBinary, bind
+from ivdocker.servers.base import SAVE_LOG, DockerRunParams, Fingerprint, LogPattern, MountParams, ServingBinary, bind
 from ivdocker.servers.client import MAY_NOT_READ, BaseModelServerClient, error_text
 from ivdocker.servers.models_config import BASE_PATH, CONFIG_FILE, CONFIG_FORM, configured_models, mount_point
 from ivdocker.servers.records import ModelState, Readiness, RequestBody, Tensor
@@ -24,18 +24,19 @@ DEFAULT_SIGNATURE = "serving_default"
 
 _TYPES = ("DT_BOOL", "DT_STRING", "DT_FLOAT", "DT_DOUBLE", "DT_INT8", "DT_INT16", "DT_INT32", "DT_INT64",
           "DT_UINT8", "DT_UINT32", "DT_UINT64")  # fmt: skip
-"""What its REST API takes (``AddValueToTensor`` in ``util/json_tensor.cc``): no uint16, half, complex, quantized."""
+"""The types that the REST API takes (``AddValueToTensor`` in ``util/json_tensor.cc``); not among them are uint16, half,
+complex and quantized types."""
 
 _SERVABLE = r"\{name: (?P<name>\S+) version: (?P<version>\d+)\} (?:failed|due to error): (?:(?!\{name: ).)*?"
-"""How a line begins that tells why a version of a model does not load; there may be several in a line."""
+"""The beginning of a message that says why a version of a model cannot be loaded. A line may hold several of them."""
 
 _LOG_PATTERNS = (
     LogPattern(
         r"Could not find base path (?P<path>\S+) for servable (?P<name>\S+)",
         "model-not-found",
         "TensorFlow Serving does not find the base path {path} of model {name!r}",
-        f"check the model's path, that MODEL_NAME and MODEL_BASE_PATH are not set to something else, and base_path in "
-        f"{CONFIG_FILE}: the folder with that file is mounted where a base_path leads into it",
+        f"check the model's path, that --env does not set MODEL_NAME or MODEL_BASE_PATH, and the base_path entries in "
+        f"{CONFIG_FILE}: each must point into the folder with that file, which is mounted once",
         fatal=True,
     ),
     LogPattern(
@@ -50,19 +51,19 @@ _LOG_PATTERNS = (
         r"(?P<path>[^\s}]+?)\.?(?=[\s}]|$)",
         "model-load-failed",
         "there is no saved_model.pb in version {version} of model {name!r} (in the container: {path})",
-        "export the model anew with tf.saved_model.save, and give the folder that holds saved_model.pb",
+        "export the model again with tf.saved_model.save, and give the folder that holds saved_model.pb as MODEL",
     ),
     LogPattern(
         _SERVABLE + r"Can't parse (?P<path>\S+) as binary proto",
         "model-load-failed",
         "saved_model.pb of model {name!r} is damaged: TensorFlow Serving cannot parse {path}",
-        "copy or export the model anew; compare its size with the original's",
+        "copy or export the model again; compare the file's size with the original's",
     ),
     LogPattern(
         _SERVABLE + r"Op type not registered '(?P<op>[^']+)'",
         "model-load-failed",
         "model {name!r} uses the operation {op!r}, which this server does not have",
-        "use an image of the TensorFlow version that wrote the model, or one that has this custom operation",
+        "use an image with the TensorFlow version that exported the model, or one with this custom operation",
     ),
     LogPattern(
         _SERVABLE + r"Could not find meta graph def matching supplied tags: (?P<tags>\{[^}]*\})",
@@ -74,13 +75,13 @@ _LOG_PATTERNS = (
         _SERVABLE + r"not an sstable \(bad magic number\)",
         "model-load-failed",
         "the variables of model {name!r} are damaged (not an sstable)",
-        "copy or export the model anew",
+        "copy or export the model again",
     ),
     LogPattern(
         r"Couldn't bind to port (?P<port>\d+)|Failed to start HTTP Server at (?P<address>\S+)",
         "not-listening",
         "TensorFlow Serving runs without its REST API: the REST port is taken inside the container",
-        "do not set --port and --rest_api_port to the same number, and check what else the image starts",
+        "set --port and --rest_api_port to different numbers, and check what else the image starts",
         fatal=True,
     ),
     LogPattern(
@@ -88,19 +89,19 @@ _LOG_PATTERNS = (
         r"(?P<reason>.*)",
         "model-load-failed",
         "TensorFlow Serving cannot load version {version} of model {name!r}: {reason}",
-        "--evidence DIR keeps the server's whole log",
+        SAVE_LOG,
         fatal=True,
     ),
     LogPattern(
         r"Version (?P<version>\d+) of servable (?P<name>\S+), which was requested to be served as a 'specific' version",
         "model-load-failed",
         f"TensorFlow Serving does not find version {{version}} of model {{name!r}}, which {CONFIG_FILE} asks for",
-        f"put a folder with that number under the model's base_path, or correct model_version_policy in {CONFIG_FILE}",
+        f"put a folder with that number into the model's base_path, or correct model_version_policy in {CONFIG_FILE}",
     ),
     LogPattern(
         r"No versions of servable (?P<name>\S+) found under base path",
         "model-load-failed",
-        "TensorFlow Serving finds no version of model {name!r}: the folder holds no folder with a number for a name",
+        "TensorFlow Serving finds no version of model {name!r}: the model's folder holds no folder named by a number",
         "put the SavedModel into a numbered folder (MODEL/1/saved_model.pb), or give the SavedModel's own folder",
         fatal=True,
     ),
@@ -114,7 +115,7 @@ _LOG_PATTERNS = (
         r"Error: [\w ]+: (?P<reason>Request to assign label to version .*)",
         "model-load-failed",
         f"TensorFlow Serving refuses version_labels in {CONFIG_FILE}: {{reason}}",
-        "leave them out: at its start the server takes none without its --allow_version_labels_for_unavailable_models",
+        "leave them out: at its start the server takes them only with --allow_version_labels_for_unavailable_models",
     ),
     LogPattern(
         r"Error: [\w ]+: (?P<reason>(?:Expected model|Illegal (?:to|setting)|Model \S+ requests unsupported) .*)",
@@ -126,13 +127,17 @@ _LOG_PATTERNS = (
         r"Failed to start server\. Error: (?P<reason>.*)",
         "container-exited",
         "TensorFlow Serving did not start: {reason}",
-        "--evidence DIR keeps the server's whole log",
+        SAVE_LOG,
     ),
 )
 
 
 class TensorFlowServing(ServingBinary):
-    """The ``tensorflow/serving`` image, or one made from it."""
+    """The ``tensorflow/serving`` image, or one made from it.
+
+    A SavedModel is mounted at ``/models/NAME/VERSION``, a folder of versions at ``/models/NAME``. A folder with
+    ``models.config`` is mounted where the base paths in that file point into it.
+    """
 
     kind = "tensorflow-serving"
     ports = MappingProxyType({"grpc": 8500, "http": 8501})
@@ -153,11 +158,11 @@ class TensorFlowServing(ServingBinary):
 
     @classmethod
     def model_names(cls, model: ModelPath) -> list[str]:
-        """The folder's; with a model config file the names in it, sorted."""
+        """The names in the model config file, sorted; without such a file the folder's name."""
         return sorted({name for name, _ in configured_models(model)}) or [model.default_name]
 
     def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
-        # One attempt: with the default of 5 retries a bad model keeps the ports shut for five minutes.
+        # Without retries: with the default of 5 the ports stay closed for five minutes when a model cannot be loaded.
         command = ["--max_num_load_retries=0"]
         mounts: list[MountParams] = []
         model = ModelPath(model_path)
@@ -168,7 +173,7 @@ class TensorFlowServing(ServingBinary):
         elif needs_mount:
             mounts.append(bind(model_path, self._target(model)))
         else:
-            # The last of two equal flags holds, so this overrides the entrypoint's.
+            # When a flag is given twice, the server takes the last one: this overrides the entrypoint's.
             command.append(f"--model_base_path={_base_path(model_path)}")
         environment = {"MODEL_NAME": self.model_name, "MODEL_BASE_PATH": BASE_PATH}
         return {"image": self.image, "environment": environment, "mounts": mounts, "command": command}
@@ -177,8 +182,10 @@ class TensorFlowServing(ServingBinary):
         return TensorFlowServingClient(endpoint, self.model_name, self.models)
 
     def _target(self, model: ModelPath) -> str:
-        """A SavedModel becomes a version; a folder of versions becomes the base path, and so does one that is neither:
-        the server then says what it misses."""
+        """Where in the container the folder is mounted: a SavedModel as a version, any other folder as the base path.
+
+        If such a folder holds no versions, the server itself says so.
+        """
         base = f"{BASE_PATH}/{self.model_name}"
         is_saved_model = model.has("saved_model.pb", "saved_model.pbtxt", "variables", "assets")
         holds_versions = any(folder.version for folder in model.folders())
@@ -188,23 +195,25 @@ class TensorFlowServing(ServingBinary):
 
 
 class TensorFlowServingClient(BaseModelServerClient):
-    """The REST API of TensorFlow Serving."""
+    """A client of TensorFlow Serving's REST API."""
 
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
-        """The REST port opens once the initial models are loaded; its status then names each version's state."""
+        """The REST port opens once the models are loaded; the model's status then names the state of each version."""
         try:
-            answer = self._http("GET", self._path(name), deadline)
+            response = self._http("GET", self._path(name), deadline)
         except http.HttpError as error:
-            detail = f"the REST port, which opens when all is loaded, does not answer yet ({error})"
+            detail = f"the REST port, which opens when all models are loaded, does not answer yet ({error})"
             return Readiness(ModelState.NOT_READY, detail)
-        if answer.status == 404:
-            detail = f"the server does not know it ({error_text(answer)})"
+        if response.status == 404:
+            detail = f"the server does not know it ({error_text(response)})"
             return Readiness(ModelState.UNAVAILABLE, detail, "model-not-found")
         try:
-            versions = answer.json()["model_version_status"]
+            versions = response.json()["model_version_status"]
             return _readiness([(str(v["state"]), v.get("status") or {}) for v in versions])
         except (ValueError, LookupError, TypeError, AttributeError):
-            detail = f"the status is not TensorFlow Serving's (HTTP {answer.status}: {error_text(answer)})"
+            detail = (
+                f"the response is not a status of TensorFlow Serving (HTTP {response.status}: {error_text(response)})"
+            )
             return Readiness(ModelState.NOT_READY, detail)
 
     def ready_path(self) -> str:
@@ -215,27 +224,28 @@ class TensorFlowServingClient(BaseModelServerClient):
         return f"{self._path(model_name)}{choice}:predict"
 
     def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        """Of the signature ``serving_default``, where no other is asked for."""
+        """The inputs of the signature; None means ``serving_default``."""
         return self._tensors("inputs", model_name, signature)
 
     def outputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
         return self._tensors("outputs", model_name, signature)
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
-        """In column format: row format would need every output to have the same first dimension."""
+        """A body in column format, because the row format needs outputs with the same first dimension."""
         for tensor in inputs:
             if tensor.datatype not in _TYPES:
-                taken = f"{tensor.datatype}, the type of the input {tensor.name!r}"
-                raise UsageError(f"TensorFlow Serving's REST API takes no {taken}")
+                raise UsageError(
+                    f"TensorFlow Serving's REST API takes no {tensor.datatype}, the type of the input {tensor.name!r}"
+                )
         return {"inputs": dict(values)}
 
     def bytes_value(self, data: bytes) -> Any:
         return {"b64": b64encode(data).decode()}
 
-    def body_of(self, message: RequestBody) -> Any:
-        if message.signature is None or not isinstance(message.body, dict):
-            return message.body
-        return {"signature_name": message.signature, **message.body}
+    def body_of(self, request: RequestBody) -> Any:
+        if request.signature is None or not isinstance(request.body, dict):
+            return request.body
+        return {"signature_name": request.signature, **request.body}
 
     def _tensors(self, key: str, model_name: str | None, signature: str | None) -> list[Tensor]:
         record = self._metadata(f"{self._path(model_name)}/metadata")
@@ -261,7 +271,7 @@ def _readiness(versions: list[tuple[str, dict[str, Any]]]) -> Readiness:
 
 
 def _tensor(name: str, info: Mapping[str, Any]) -> Tensor:
-    """Any number of dimensions is taken for a batch of single values."""
+    """A tensor from its entry in the metadata. One of unknown rank is taken for a batch of single values."""
     if (info.get("tensor_shape") or {}).get("unknown_rank"):
         return Tensor(name, str(info["dtype"]), (-1,))
     dims = (info.get("tensor_shape") or {}).get("dim") or []
@@ -269,6 +279,6 @@ def _tensor(name: str, info: Mapping[str, Any]) -> Tensor:
 
 
 def _base_path(uri: str) -> str:
-    """TensorFlow Serving wants the folder that holds the versions; TFX passes the version's own."""
+    """The URI of the folder of versions, which TensorFlow Serving needs. TFX gives the URI of one version."""
     parent, _, last = uri.rstrip("/").rpartition("/")
     return parent if is_version(last) else uri

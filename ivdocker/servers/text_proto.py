@@ -1,8 +1,10 @@
-"""Reads the strings out of protobuf's text format, as far as the model servers' configuration files need it. Pure.
+"""Reads the strings out of protobuf's text format, as far as the model servers' configuration files need it.
 
-The format: protobuf.dev, "Text Format Language Specification". What is no message in that format gives fewer strings,
-and no error: the server is the one to say what is wrong with its configuration.
+The format: protobuf.dev, "Text Format Language Specification". Text that is not in this format gives fewer strings and
+no error: the server itself reports what is wrong with its configuration.
 """
+
+from __future__ import annotations
 
 import re
 from collections.abc import Iterator
@@ -17,8 +19,11 @@ _TOKEN = r"""(?x)\#[^\n]*
 
 
 class Text(NamedTuple):
-    """``key: "value"`` within the messages ``path``. ``message`` numbers the messages: those with equal numbers stand
-    in the same one."""
+    """A field ``key: "value"``.
+
+    ``path``: the names of the messages around it, the outermost first. ``message``: a number of the innermost message;
+    fields with the same number are in the same message.
+    """
 
     path: tuple[str, ...]
     message: int
@@ -27,7 +32,7 @@ class Text(NamedTuple):
 
 
 def texts(source: str) -> Iterator[Text]:
-    """All strings that are fields, in their order. Raises nothing."""
+    """All fields whose value is a string, in the order of the text. Raises nothing."""
     path: list[str] = []
     numbers, count = [0], 0
     for token in re.finditer(_TOKEN, source):

@@ -1,6 +1,6 @@
-"""NVIDIA Triton Inference Server: the Open Inference Protocol v2 on 8000, gRPC on 8001, metrics on 8002.
+"""NVIDIA Triton Inference Server: the Open Inference Protocol v2 on port 8000, gRPC on 8001, metrics on 8002.
 
-Log lines and answers as seen with Triton 2.51.0 (24.10).
+Facts: log lines and responses are those of Triton 2.51.0 (24.10).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from ivdocker import clock, http
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, MountParams, ServingBinary, bind
+from ivdocker.servers.base import SAVE_LOG, DockerRunParams, Fingerprint, LogPattern, MountParams, ServingBinary, bind
 from ivdocker.servers.client import JSON, error_text
 from ivdocker.servers.open_inference import OpenInferenceClient
 from ivdocker.servers.records import ModelState, Readiness, Tensor
@@ -23,7 +23,7 @@ _REPOSITORY = "/models"
 _CONFIG = "config.pbtxt"
 
 _END = r'(?:\\n|"?$)'
-"""Triton escapes the line breaks of a message and, since 24.06, quotes it."""
+"""The end of a message: Triton escapes line breaks in it and, since 24.06, puts it in quotes."""
 
 _LOG_PATTERNS = (
     LogPattern(
@@ -36,43 +36,43 @@ _LOG_PATTERNS = (
     LogPattern(
         r"unable to find backend library for backend '(?P<backend>[^']+)'",
         "model-load-failed",
-        "this image has no backend {backend!r}, which the model's configuration asks for",
-        "use an image that ships the backend, or change 'backend' or 'platform' in config.pbtxt",
+        "this image has no backend {backend!r}, which the model's config.pbtxt asks for",
+        "use an image that contains the backend, or change 'backend' or 'platform' in config.pbtxt",
     ),
     LogPattern(
         r"at least one version must be available under the version policy",
         "model-load-failed",
-        "the model folder holds no numbered version folder",
+        "the model's folder holds no numbered version folder",
         "put the model's files into a numbered folder (MODEL/1/...)",
     ),
     LogPattern(
         r"Error parsing text-format inference\.ModelConfig: (?P<reason>.*?)" + _END,
         "model-load-failed",
         "config.pbtxt cannot be parsed: {reason}",
-        "the numbers are line and column in config.pbtxt",
+        "correct config.pbtxt: the two numbers are the line and the column of the error",
     ),
     LogPattern(
         r"has kind KIND_GPU but no GPUs are available",
         "gpu-unavailable",
-        "the model asks for a GPU (KIND_GPU) and the container has none",
-        "run with --gpus all on a machine with a GPU, or set instance_group kind to KIND_CPU",
+        "the model needs a GPU (KIND_GPU), and the container has none",
+        "run with --gpus all on a machine with a GPU, or set the kind of its instance_group to KIND_CPU",
     ),
     LogPattern(
         r"Unable to initialize shared memory key",
         "model-load-failed",
         "the container's shared memory (/dev/shm) is too small for the Python backend",
-        "give it more with --shm-size 1g",
+        "allow more shared memory with --shm-size 1g",
     ),
     LogPattern(
         r"failed to load '(?P<name>[^']+)' version (?P<version>\d+): (?P<reason>.*?)" + _END,
         "model-load-failed",
         "Triton cannot load version {version} of model {name!r}: {reason}",
-        "--evidence DIR keeps the server's whole log",
+        SAVE_LOG,
     ),
     LogPattern(
         r"Poll failed for model directory '(?P<name>[^']+)': (?P<reason>.*?)" + _END,
         "model-load-failed",
-        "Triton does not accept the model folder {name!r}: {reason}",
+        "Triton rejects the model's folder {name!r}: {reason}",
         "compare the folder with Triton's model repository layout: MODEL/config.pbtxt, MODEL/1/...",
     ),
     LogPattern(
@@ -85,13 +85,16 @@ _LOG_PATTERNS = (
         r"error: creating server: (?P<reason>.*?)" + _END,
         "container-exited",
         "Triton did not start: {reason}",
-        "--evidence DIR keeps the server's whole log",
+        SAVE_LOG,
     ),
 )
 
 
 class Triton(ServingBinary):
-    """The ``tritonserver`` image, or one made from it."""
+    """The ``tritonserver`` image, or one made from it.
+
+    A model repository is mounted at ``/models``; a model, or one version of it, at its place in such a repository.
+    """
 
     kind = "triton"
     ports = MappingProxyType({"http": 8000, "grpc": 8001, "metrics": 8002})
@@ -100,13 +103,14 @@ class Triton(ServingBinary):
 
     @classmethod
     def match_folder(cls, model: ModelPath) -> str | None:
-        """A config.pbtxt where Triton has it."""
+        """The model has a config.pbtxt in the place where Triton looks for it."""
         is_there = (_model_folder(model) / _CONFIG).exists() or _is_repository(model)
         return f"the model's folder holds {_CONFIG}" if is_there else None
 
     @classmethod
     def model_names(cls, model: ModelPath) -> list[str]:
-        """By config.pbtxt, else by the folder; of a repository those of its models in the order of their folders."""
+        """The name in config.pbtxt, else the folder's name; for a repository the names of its models, in the order of
+        their folders."""
         if _is_repository(model):
             return [_model_name(folder) for folder in model.folders()]
         return [_model_name(model)]
@@ -115,10 +119,10 @@ class Triton(ServingBinary):
         repository = _REPOSITORY if needs_mount else model_path
         return {
             "image": self.image,
-            # An idle connection of somebody else's would hold a stop for 30 s.
+            # By default an idle connection of another client would delay the server's end by 30 s.
             "command": ["tritonserver", f"--model-repository={repository}", "--exit-timeout-secs=5"],
             "mounts": _mounts(ModelPath(model_path), self.model_name) if needs_mount else [],
-            # docker's own 64 MB are used up by a few Python models.
+            # A few Python models use up docker's default of 64 MiB.
             "shm_size": "256m",
         }
 
@@ -135,7 +139,7 @@ def _model_name(model: ModelPath) -> str:
 
 
 def _name_in(config: str) -> str | None:
-    """The name of the model itself: inputs and outputs have names too."""
+    """The model's name in the text of a config.pbtxt; the names of inputs and outputs are left out."""
     return next((text.value for text in texts(config) if text.key == "name" and not text.path), None)
 
 
@@ -148,7 +152,7 @@ def _model_folder(model: ModelPath) -> Path:
 
 
 def _mounts(model: ModelPath, name: str) -> list[MountParams]:
-    """A repository is mounted as it is, a model or a version of one into a repository of its own."""
+    """A repository is mounted unchanged. A model, or one version of it, is mounted into a new repository."""
     if _is_repository(model):
         return [bind(model.location, _REPOSITORY)]
     target = f"{_REPOSITORY}/{name}"
@@ -160,10 +164,13 @@ def _mounts(model: ModelPath, name: str) -> list[MountParams]:
 
 
 class TritonClient(OpenInferenceClient):
-    """Triton's HTTP API. Once ready, ``models`` is all that its repository holds."""
+    """A client of Triton's HTTP API. Once all is ready, ``models`` holds the names of all models in the repository."""
 
     def probe(self, deadline: clock.Deadline) -> Readiness:
-        """Ready is the model's own word and the index's: /v2/health/ready says yes to an empty repository."""
+        """Ready means that the model is ready and that the repository index lists no model that is not.
+
+        /v2/health/ready is not used, because it says that an empty repository is ready, too.
+        """
         try:
             ready = self._http("GET", self.ready_path(), deadline)
             index = self._http("POST", "/v2/repository/index", deadline, b"{}", JSON)
@@ -172,7 +179,7 @@ class TritonClient(OpenInferenceClient):
         try:
             states = [(str(m["name"]), str(m.get("state") or ""), str(m.get("reason") or "")) for m in index.json()]
         except (ValueError, LookupError, TypeError, AttributeError):
-            detail = f"the repository index is not Triton's (HTTP {index.status}: {error_text(index)})"
+            detail = f"the response is not a repository index of Triton (HTTP {index.status}: {error_text(index)})"
             return Readiness(ModelState.NOT_READY, detail)
         return self._readiness(ready.status == 200, states)
 
@@ -196,10 +203,10 @@ class TritonClient(OpenInferenceClient):
             known = ", ".join(sorted({name for name, _, _ in states})) or "none"
             detail = f"Triton's repository does not list it (models listed: {known})"
             return Readiness(ModelState.UNAVAILABLE, detail, "model-not-found")
-        waiting = [f"{state or 'not tried'} for {name!r}" for name, state, _ in states
+        waiting = [f"{state or 'not loaded yet'} for {name!r}" for name, state, _ in states
                    if state not in ("READY", "UNAVAILABLE")]  # fmt: skip
         if not is_ready or waiting:
-            said = ", ".join(waiting) or mine[0] or "not tried"
-            return Readiness(ModelState.NOT_READY, f"Triton's repository index says {said}")
+            text = ", ".join(waiting) or mine[0] or "not loaded yet"
+            return Readiness(ModelState.NOT_READY, f"Triton's repository index says {text}")
         self.models = tuple(dict.fromkeys(name for name, state, _ in states if state == "READY"))
         return Readiness(ModelState.AVAILABLE)

@@ -1,9 +1,10 @@
 """Vertex AI's contract for containers: AIP_HTTP_PORT, AIP_HEALTH_ROUTE, AIP_PREDICT_ROUTE, AIP_STORAGE_URI.
 
-Facts from the Vertex AI documentation, "Custom container requirements for inference"; port and routes are those that
-Google's own local runner sets (googleapis/python-aiplatform ``google/cloud/aiplatform/prediction/local_endpoint.py``),
-and so is the model's folder as AIP_STORAGE_URI. Google's own server, ``google.cloud.aiplatform.prediction``, copies a
-folder into its working directory, which must be writable; the rest as seen with google-cloud-aiplatform 2.7.0.
+Facts: the contract is in the Vertex AI documentation, "Custom container requirements for inference". The port, the
+routes and the model's folder as AIP_STORAGE_URI are what Google's own local runner sets (googleapis/python-aiplatform
+``google/cloud/aiplatform/prediction/local_endpoint.py``). Google's own server, ``google.cloud.aiplatform.prediction``,
+copies the folder into its working directory, which must be writable. Log lines and responses are those of
+google-cloud-aiplatform 2.7.0.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from ivdocker.servers.records import ModelState, Readiness, Routes
 
 _RAISED = re.compile(r"^Process SpawnProcess-\d+:\s*$", re.MULTILINE)
 _DIED = re.compile(r"Child process \[\d+\] died")
-_SLOW = "VERTEX_CPR_WEB_CONCURRENCY=1 has it run one, for which nobody waits impatiently"
+_SLOW = "with --env VERTEX_CPR_WEB_CONCURRENCY=1 it runs one process, which may start as slowly as it needs"
 _ROUTES = Routes(8080, "/health", "/predict")
 
 
 class Vertex(ServingBinary):
-    """An image for Vertex AI's endpoints. The folder is mounted at ``/models/NAME``; a URI is passed on."""
+    """An image for Vertex AI's endpoints. The folder is mounted at ``/models/NAME``; a URI is passed on unchanged."""
 
     kind = "vertex"
     ports = MappingProxyType({"http": _ROUTES.port})
@@ -48,17 +49,22 @@ class Vertex(ServingBinary):
 
 
 class VertexClient(HttpClient):
-    """Google's own server runs a process for each CPU, each with the model. One that raises while it loads the model is
-    started again for ever; so is one that needs more than five seconds before it answers its parent, which on a busy
-    machine happens to a good model too. Only the log tells them apart."""
+    """A client of Vertex AI's contract.
+
+    Google's own server runs a process for each CPU, each with the model. It endlessly restarts a process that raises an
+    exception while it loads the model. It does the same to a process that does not answer its parent within five
+    seconds, which on a busy machine happens with a good model too. Only the log shows which of the two it is.
+    """
 
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
-        seen = super().probe_model(name, deadline)
-        log = "" if seen.state is ModelState.AVAILABLE else self.endpoint.log() or ""
+        readiness = super().probe_model(name, deadline)
+        log = "" if readiness.state is ModelState.AVAILABLE else self.endpoint.log() or ""
         raised = _RAISED.search(log)
-        # Once it is dead its traceback is whole.
+        # The traceback is complete once the log says that the process has died.
         if raised and _DIED.search(log, raised.end()):
-            text = f"the processes that load it die and are started again for ever: {exception_in(log[raised.end() :])}"
+            text = f"the processes that load it die and are restarted endlessly: {exception_in(log[raised.end() :])}"
             return Readiness(ModelState.UNAVAILABLE, text)
         died = len(_DIED.findall(log))
-        return seen._replace(detail=f"{seen.detail}; {died} of its processes died: {_SLOW}") if died else seen
+        if not died:
+            return readiness
+        return readiness._replace(detail=f"{readiness.detail}; processes of the server that died: {died}; {_SLOW}")

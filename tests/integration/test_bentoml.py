@@ -45,7 +45,7 @@ def test_a_missing_file_is_told_with_its_name_though_bentoml_tries_for_ever(cli:
     assert done.returncode == 1
     assert "NOT BLESSED  broken" in done.stderr
     assert "model-load-failed" in done.stderr
-    assert "misses the file /models/broken/weights.json" in done.stderr
+    assert "cannot find the file /models/broken/weights.json" in done.stderr
 
 
 def test_a_module_that_the_image_does_not_have_is_named(tmp_path: Path) -> None:

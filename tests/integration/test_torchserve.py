@@ -40,7 +40,7 @@ def test_the_example_is_blessed_with_right_answers(cli: Cli, tmp_path: Path) -> 
 def test_an_exception_while_loading_is_told_though_ping_stays_healthy(tmp_path: Path) -> None:
     failure = failure_of(packed(tmp_path / "store", without="weights.json"), IMAGE)
     assert failure.code == "model-load-failed"
-    assert "archive misses the file weights.json" in failure.message
+    assert "archive lacks the file weights.json" in failure.message
 
 
 def test_a_module_that_the_image_does_not_have_is_named(tmp_path: Path) -> None:

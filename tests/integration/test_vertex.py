@@ -36,7 +36,7 @@ def test_an_exception_of_processes_that_are_started_again_for_ever_is_told_in_it
     options = RunOptions(env={"VERTEX_CPR_WEB_CONCURRENCY": "2"})
     failure = failure_of(MODELS / "broken", IMAGE, options=options)
     assert failure.code == "model-load-failed"
-    assert "started again for ever: KeyError: 'bias'" in failure.message
+    assert "restarted endlessly: KeyError: 'bias'" in failure.message
 
 
 def test_a_missing_file_is_told_with_its_name(tmp_path: Path) -> None:

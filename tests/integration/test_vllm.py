@@ -31,7 +31,7 @@ def test_what_was_answered_as_expected_is_answered_so_again_without_a_network(cl
     first = blessed_run(
         cli, model, IMAGE, "--requests", asked, "--synthesize", "2", "--deterministic", "--record", recorded
     )
-    assert (first["server"], first["server_reason"]) == ("openai", "the image's name tells")
+    assert (first["server"], first["server_reason"]) == ("openai", "the image's name says so")
     assert (first["requests"]["sent"], first["requests"]["failed"], first["requests"]["mismatched"]) == (4, 0, 0)
     assert json.loads(recorded.read_text().splitlines()[0])["expect"]["choices"][0]["text"] == "defg"
     again = blessed_run(cli, model, IMAGE, "--requests", recorded, "--offline")

@@ -62,7 +62,7 @@ MLFLOW: list[Sample] = [
     ),
     ("zipfile.BadZipFile: File is not a zip file", "model-load-failed", "File is not a zip file"),
     ("ModuleNotFoundError: No module named 'sklearn'", "model-load-failed", "sklearn"),
-    ("INFO:     Child process [42] died", "model-load-failed", "for ever"),
+    ("INFO:     Child process [42] died", "model-load-failed", "restarts"),
     (
         "mlflow.exceptions.MlflowException: Failed to load the pickled function",
         "model-load-failed",
@@ -106,7 +106,7 @@ TORCHSERVE: list[Sample] = [
         "2026-01-01T00:00:00,000 [INFO ] W-9000-m_1.0-stdout MODEL_LOG - FileNotFoundError: [Errno 2] No such file or "
         "directory: '/tmp/models/32d03a5ef49c4215b9ee2936265c4403/weights.json'",
         "model-load-failed",
-        "misses the file weights.json",
+        "lacks the file weights.json",
     ),
     ("torchserve: error: unrecognized arguments: --disable-token-auth", "container-exited", "0.11.1"),
     ("java not found, please make sure JAVA_HOME is set properly.", "container-exited", "Java"),
@@ -129,7 +129,7 @@ TORCHSERVE: list[Sample] = [
     (
         "2026-01-01T00:00:00,000 [ERROR] W-9000-m_1.0 org.pytorch.serve.wlm.WorkerThread - Auto recovery failed again",
         "model-load-failed",
-        "for ever",
+        "restarts",
     ),
     (
         "2026-01-01T00:00:00,000 [WARN ] main org.pytorch.serve.ModelServer - Failed to load model: m.mar",
@@ -158,7 +158,7 @@ BENTOML: list[Sample] = [
     (
         "2026-01-01T00:00:00+0000 [ERROR] [entry_service:Summer:1] Initializing service error",
         "model-load-failed",
-        "for ever",
+        "restarts",
     ),
 ]
 
@@ -227,7 +227,7 @@ SAGEMAKER: list[Sample] = [
         "model-load-failed",
         "denied access to /opt/ml/model/weights.json",
     ),
-    ("java not found, please make sure JAVA_HOME is set properly.", "container-exited", "no Java"),
+    ("java not found, please make sure JAVA_HOME is set properly.", "container-exited", "Java"),
     (
         "2026-01-01 00:00:00,000 sagemaker-inference ERROR - failed to install required packages, exiting",
         "model-load-failed",
@@ -237,7 +237,7 @@ SAGEMAKER: list[Sample] = [
         "2026-01-01T00:00:00,000 [INFO ] W-9000-model-stdout com.amazonaws.ml.mms.wlm.WorkerLifeCycle - "
         "Backend worker process died.",
         "model-load-failed",
-        "for ever",
+        "restarts",
     ),
 ]
 

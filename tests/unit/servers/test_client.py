@@ -122,8 +122,8 @@ def test_a_request_that_holds_half_a_character_is_sent_all_the_same() -> None:
         ({"error": "Missing\n 'inputs'"}, 400, "HTTP 400: Missing 'inputs'"),
         (b"<h1>no</h1>", 500, "HTTP 500: <h1>no</h1>"),
         (b"[" * 50_000, 500, "HTTP 500: [[["),
-        (b"not json", 200, "the answer is no JSON: 'not json'"),
-        (b"[" * 50_000, 200, "the answer is no JSON"),
+        (b"not json", 200, "the response is not JSON: 'not json'"),
+        (b"[" * 50_000, 200, "the response is not JSON"),
     ],
 )
 def test_a_prediction_that_fails_says_what_the_server_said(body: Any, status: int, words: str) -> None:

@@ -206,7 +206,7 @@ def test_an_unknown_server_names_those_there_are(tmp_path: Path) -> None:
 
 
 def test_a_server_that_cannot_be_told_says_why(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"neither its name nor the model's folder tells.*--server"):
+    with pytest.raises(UsageError, match=r"neither its name nor the model's folder shows it.*--server"):
         select_server("auto", "team/server", locate(tmp_path))
     make(tmp_path, "saved_model.pb", "config.pbtxt")
     with pytest.raises(UsageError, match=r"more than one fits.*--server"):

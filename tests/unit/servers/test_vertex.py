@@ -22,14 +22,14 @@ def test_vertexs_server_whose_processes_die_while_they_load_is_a_failure_in_its_
     assert vertex(dying, 503).state is NOT_READY
     found = vertex(f"{dying}INFO:     Child process [42] died\n", 503)
     assert (found.state, found.code) == (UNAVAILABLE, "model-load-failed")
-    assert found.detail.endswith("started again for ever: KeyError: 'bias'")
+    assert found.detail.endswith("restarted endlessly: KeyError: 'bias'")
 
 
 def test_vertexs_server_whose_processes_are_ended_for_being_slow_may_yet_be_ready() -> None:
     log = "INFO:     Uvicorn running on http://0.0.0.0:8080\nINFO:     Child process [42] died\n"
     found = vertex(log, 503)
     assert found.state is NOT_READY
-    assert "1 of its processes died: VERTEX_CPR_WEB_CONCURRENCY=1" in found.detail
+    assert "processes of the server that died: 1; with --env VERTEX_CPR_WEB_CONCURRENCY=1" in found.detail
     assert vertex(log).state is AVAILABLE
     assert vertex(f"{log}Process SpawnProcess-3:\nTraceback (most recent call last):\n", 503).state is NOT_READY
 

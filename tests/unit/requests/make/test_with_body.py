@@ -101,7 +101,9 @@ def test_a_tables_value_has_the_type_and_shape_of_its_input(
 
 
 def test_triton_that_tells_no_inputs_gets_no_empty_request() -> None:
-    assert "does not tell the model's inputs" in refused(Request(None, "f", values={"x": [1]}), client=TRITON)
+    assert "does not report the types and shapes of the model's inputs" in refused(
+        Request(None, "f", values={"x": [1]}), client=TRITON
+    )
 
 
 def test_an_examples_features_are_a_batch_of_one() -> None:
@@ -133,7 +135,7 @@ def test_values_that_have_no_such_shape_are_named(shape: tuple[int, ...]) -> Non
 def test_bytes_that_are_no_text_are_spelled_as_the_server_takes_them() -> None:
     inputs = tensor("s", "DT_STRING")
     assert body(example(s=[b"\xff"]), inputs) == {"inputs": {"s": [{"b64": "/w=="}]}}
-    assert "no UTF-8" in refused(example(s=[b"\xff"]), Tensor("s", "BYTES", (-1,)), client=TRITON)
+    assert "not UTF-8" in refused(example(s=[b"\xff"]), Tensor("s", "BYTES", (-1,)), client=TRITON)
 
 
 def test_a_model_of_one_string_input_gets_the_example_itself() -> None:
