@@ -1,4 +1,4 @@
-"""What the engine prints, as plain data. Pure; written for docker 20.10 to 29 and podman 4."""
+"""Reads what the engine's command line prints into plain data. Pure; written for docker 20.10 to 29 and podman 4."""
 
 from __future__ import annotations
 
@@ -11,35 +11,40 @@ from typing import Any, NamedTuple
 from ivdocker.engine.dialect import Dialect
 
 _WRONG = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
-"""What reading an answer of another shape raises."""
-
+"""What can be raised when the output does not have the expected shape."""
 
 _SIZE_UNITS = {
     "b": 1,
     **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)},
     **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)},
 }
+"""Bytes per unit: docker prints ``MiB``, podman ``MB``."""
 
 
 class Unreadable(ValueError):
-    """The engine printed something else than the JSON it promises."""
+    """The engine's output is not the JSON that was expected."""
 
 
 class Binding(NamedTuple):
-    """A published port: where on the host it is bound."""
+    """The host's address and port on which a container port is published."""
 
     address: str
     port: int
 
     @property
     def connect_host(self) -> str:
-        """Where a client on the same host connects: a wildcard address means loopback."""
+        """The address for a client on the same host; for a wildcard address that is loopback."""
         return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)
 
 
 class ContainerState(NamedTuple):
-    """What ``container inspect`` says. ``status`` is docker's word: created, running, paused, restarting, removing,
-    exited, dead. ``exit_code`` means something only once it has exited."""
+    """A container, as ``container inspect`` reports it.
+
+    ``status``: one of docker's words created, running, paused, restarting, removing, exited, dead. ``exit_code``: it
+    has a meaning only after the container has ended. ``oom_killed``: the engine's flag for "out of memory". ``error``:
+    why the engine could not start the container, else empty. ``pid``: the process id on the host, 0 when the container
+    does not run. ``bindings``: the published ports, by container port.
+    """
 
     id: str
     image_id: str
@@ -51,14 +56,15 @@ class ContainerState(NamedTuple):
     bindings: Mapping[int, tuple[Binding, ...]]
     network_mode: str
     addresses: Mapping[str, str] = MappingProxyType({})
-    """Its own address in each of its networks, where it has one."""
+    """The container's address by network; networks without an address are left out."""
 
     @property
     def has_ended(self) -> bool:
         return self.status in ("exited", "dead", "removing")
 
     def binding(self, port: int) -> Binding | None:
-        """The binding to connect to: IPv4 loopback first, then IPv4, then IPv6 (whose port may be another one)."""
+        """The binding to connect to: an IPv4 loopback address if there is one, else IPv4, else IPv6, whose port may be
+        a different one. None when the port is not published."""
         order = ["127.0.0.1", "0.0.0.0", ""]
 
         def rank(binding: Binding) -> tuple[bool, int]:
@@ -69,7 +75,7 @@ class ContainerState(NamedTuple):
 
 
 class EngineVersion(NamedTuple):
-    """The engine behind the command line. ``platform`` is like ``linux/amd64``."""
+    """The versions of the engine and its command line. ``platform``: the engine's, such as ``linux/amd64``."""
 
     name: str
     client: str
@@ -79,7 +85,10 @@ class EngineVersion(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A container as ``ps`` lists it. ``status`` is the engine's text for people (``Up 3 minutes``)."""
+    """A container as ``ps`` lists it, or a network as ``network ls`` does.
+
+    ``status``: the engine's text for people (``Up 3 minutes``). A network's ``image`` and ``status`` are empty.
+    """
 
     name: str
     image: str
@@ -88,7 +97,7 @@ class Listed(NamedTuple):
 
 
 class Image(NamedTuple):
-    """What ``image inspect`` says. ``entrypoint`` and ``command`` are the words that the image starts with."""
+    """An image, as ``image inspect`` reports it. ``entrypoint``, ``command``: the words of its ENTRYPOINT and CMD."""
 
     id: str
     platform: str
@@ -100,7 +109,7 @@ class Image(NamedTuple):
 
 @contextmanager
 def _reading(command: str) -> Iterator[None]:
-    """Raises Unreadable, which names the engine's command, where the decorated function meets another shape."""
+    """Raise Unreadable, which names the engine's command, when the decorated function cannot read the output."""
     try:
         yield
     except _WRONG as error:
@@ -109,7 +118,7 @@ def _reading(command: str) -> Iterator[None]:
 
 @_reading("container inspect")
 def container(output: bytes, dialect: Dialect) -> ContainerState:
-    """One container from the output of ``container inspect``. Raises Unreadable."""
+    """The container in the output of ``container inspect``. Raises Unreadable."""
     record = json.loads(output)[0]
     state, network = record["State"], record.get("NetworkSettings") or {}
     status = str(state["Status"]).lower()
@@ -129,9 +138,9 @@ def container(output: bytes, dialect: Dialect) -> ContainerState:
 
 @_reading("stats")
 def memory(output: bytes) -> int | None:
-    """Bytes in use from the output of ``stats``, None for a container that has ended. Raises Unreadable.
+    """The memory in use, in bytes, in the output of ``stats``; None for a container that has ended. Raises Unreadable.
 
-    docker writes ``1.5MiB / 2GiB``, podman ``1.5MB / 2GB``: powers of 1024 and of 1000.
+    docker prints ``1.5MiB / 2GiB`` (powers of 1024), podman ``1.5MB / 2GB`` (powers of 1000).
     """
     record = json.loads(output)
     record = record[0] if isinstance(record, list) else record
@@ -143,7 +152,7 @@ def memory(output: bytes) -> int | None:
 
 @_reading("image inspect")
 def image(output: bytes) -> Image:
-    """One image from the output of ``image inspect``. Raises Unreadable."""
+    """The image in the output of ``image inspect``. Raises Unreadable."""
     record = json.loads(output)[0]
     config = record.get("Config") or {}
     return Image(
@@ -158,20 +167,20 @@ def image(output: bytes) -> Image:
 
 @_reading("ps")
 def listing(output: bytes) -> list[Listed]:
-    """The containers of ``ps``. Raises Unreadable."""
+    """The containers in the output of ``ps``. Raises Unreadable."""
     return [_listed(record) for record in _records(output)]
 
 
 @_reading("network ls")
 def networks(output: bytes) -> list[Listed]:
-    """The networks of ``network ls``. Raises Unreadable."""
+    """The networks in the output of ``network ls``. Raises Unreadable."""
     records = [_lower(record) for record in _records(output)]
     return [Listed(str(record["name"]), "", "", _labels(record.get("labels"))) for record in records]
 
 
 @_reading("version")
 def version(output: bytes, dialect: Dialect) -> EngineVersion:
-    """Client and server from the output of ``version``. Raises Unreadable; also when no server answered.
+    """The versions in the output of ``version``. Raises Unreadable, also when the output names no server.
 
     A local podman has no server: the program itself is the engine.
     """
@@ -189,7 +198,7 @@ def version(output: bytes, dialect: Dialect) -> EngineVersion:
 
 
 def _listed(record: Mapping[str, Any]) -> Listed:
-    """docker writes names as one text, podman as a list."""
+    """docker prints the names as one string, podman as a list."""
     names = record["Names"]
     return Listed(
         name=str(names if isinstance(names, str) else names[0]),
@@ -200,14 +209,14 @@ def _listed(record: Mapping[str, Any]) -> Listed:
 
 
 def _labels(labels: Any) -> dict[str, str]:
-    """docker writes them as one text, podman as an object."""
+    """docker prints the labels as one string, podman as an object."""
     if isinstance(labels, str):
         return dict(pair.partition("=")[::2] for pair in labels.split(",") if pair)
     return {str(key): str(value) for key, value in (labels or {}).items()}
 
 
 def _records(output: bytes) -> list[Any]:
-    """docker writes one JSON object a line, podman one list."""
+    """docker prints one JSON object per line, podman one list."""
     if output.lstrip().startswith(b"["):
         return list(json.loads(output))
     return [json.loads(line) for line in output.splitlines() if line.strip()]
@@ -219,12 +228,12 @@ def _addresses(networks: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _words(value: Any) -> tuple[str, ...]:
-    """A command of an image: a list, of old images a text, and null where there is none."""
+    """An ENTRYPOINT or CMD: a list, a string in old images, null when the image has none."""
     return (value,) if isinstance(value, str) else tuple(str(word) for word in value or ())
 
 
 def _lower(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Docker 29 spells a key APIVersion that was ApiVersion."""
+    """The record with its keys in lower case: docker 29 prints APIVersion where older ones print ApiVersion."""
     return {key.lower(): value for key, value in record.items()}
 
 
