@@ -101,7 +101,7 @@ _LOG_PATTERNS = (
     LogPattern(
         r"No versions of servable (?P<name>\S+) found under base path",
         "model-load-failed",
-        "TensorFlow Serving finds no version of model {name!r}: the model's folder holds no folder named by a number",
+        "TensorFlow Serving finds no version of model {name!r}: the model's folder holds no numbered version folder",
         "put the SavedModel into a numbered folder (MODEL/1/saved_model.pb), or give the SavedModel's own folder",
         fatal=True,
     ),

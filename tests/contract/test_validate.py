@@ -125,7 +125,7 @@ def test_a_folder_without_a_version(engine: Engine, tmp_path: Path) -> None:
     folder = tmp_path / "half_plus_two"
     (folder / "latest").mkdir(parents=True)
     (folder / "latest" / "saved_model.pb").touch()
-    assert_is(failure_of(folder, engine), "load", "model-load-failed", "no version", "number for a name")
+    assert_is(failure_of(folder, engine), "load", "model-load-failed", "no version", "no numbered version folder")
 
 
 def test_a_wrong_base_path(engine: Engine, model: ModelFactory) -> None:
