@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         UsageError,
         ValidationFailed,
     )
+    from ivdocker.report.observer import Observer
     from ivdocker.report.verdict import Report, RunReport
     from ivdocker.servers.base import ServingBinary
     from ivdocker.servers.records import Endpoint
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ivdocker.servers.triton import Triton
     from ivdocker.tfx import RequestSpec, ServingSpec, ValidationSpec
     from ivdocker.validation.budgets import Budgets
+    from ivdocker.validation.plan import Checks
     from ivdocker.validation.serve import Server, serve
     from ivdocker.validation.validate import validate
 
@@ -38,6 +40,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "BaseModelServerRunner": "container.base",
     "Budgets": "validation.budgets",
+    "Checks": "validation.plan",
     "DeadlineExceeded": "errors",
     "Endpoint": "servers.records",
     "EnvironmentFailed": "errors",
@@ -46,6 +49,7 @@ _HOMES = {
     "InfraValidationError": "errors",
     "JobAborted": "errors",
     "LocalDockerRunner": "container.runner",
+    "Observer": "report.observer",
     "Report": "report.verdict",
     "RequestSpec": "tfx",
     "RunOptions": "container.options",
@@ -65,6 +69,7 @@ _HOMES = {
 __all__ = [
     "BaseModelServerRunner",
     "Budgets",
+    "Checks",
     "DeadlineExceeded",
     "Endpoint",
     "EnvironmentFailed",
@@ -73,6 +78,7 @@ __all__ = [
     "InfraValidationError",
     "JobAborted",
     "LocalDockerRunner",
+    "Observer",
     "Report",
     "RequestSpec",
     "RunOptions",

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ivdocker.engine.client import CALL_TIMEOUT_S, Engine
+from ivdocker.engine.connect import connect
 from ivdocker.errors import UsageError
 from ivdocker.servers.base import ServingBinary
 from ivdocker.servers.tensorflow_serving import TensorFlowServing
@@ -36,6 +38,16 @@ class LocalDockerConfig(NamedTuple):
     client_api_version: str = ""
     client_timeout_seconds: int = 0
     host_ip_address: str = ""
+
+    def connect(self, program: str = "docker") -> Engine:
+        """The engine that it names, by that command line."""
+        return connect(
+            program,
+            host=self.client_base_url,
+            api_version=self.client_api_version,
+            timeout_s=float(self.client_timeout_seconds or CALL_TIMEOUT_S),
+            publish_address=self.host_ip_address,
+        )
 
 
 class ServingSpec(NamedTuple):

@@ -1,176 +1,293 @@
-"""The options that say how the container is run, shared by the commands that run one."""
+"""Every option of every command, declared once. Its ``dest`` is the name of the field or parameter that it sets."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
-from ivdocker.errors import UsageError
+from ivdocker.cli.parser import Parser
 from ivdocker.servers.registry import KINDS
+from ivdocker.text import parse_age, parse_size
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
-
-    from ivdocker.container.options import RunOptions
-    from ivdocker.container.orphans import Fate
-    from ivdocker.engine.client import Engine
-    from ivdocker.engine.parse import Listed
-    from ivdocker.servers.records import Routes
+R = TypeVar("R", bound=tuple[Any, ...])
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+class Command(NamedTuple):
+    """``summary`` is its line in ``ivdocker --help``, ``description`` the text of its own."""
+
+    summary: str
+    description: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+
+
+def parser_of(name: str) -> Parser:
+    """The parser of one command's options."""
+    parser = Parser(prog=f"ivdocker {name}", description=COMMANDS[name].description)
+    COMMANDS[name].add_options(parser)
+    return parser
+
+
+def record_from(record: type[R], arguments: argparse.Namespace) -> R:
+    """One of the front door's records, from the options that are named as its fields."""
+    fields = getattr(record, "_fields")  # noqa: B009  (of a NamedTuple)
+    return record(**{name: value for name, value in vars(arguments).items() if name in fields})
+
+
+def _validate(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    add = parser.add_argument
+    add("--image", action="append", default=[], dest="images", metavar="IMAGE", help="a server image; may be repeated")
+    add("--spec", type=_text_of_file, metavar="FILE", help="a TFX ServingSpec as JSON, instead of --image")
+    add(
+        "--requests", metavar="FILE|DIR|-", help="requests to send: JSON Lines, JSON, TFRecord, .npz, .csv, images, ..."
+    )
+    add(
+        "--synthesize",
+        nargs="?",
+        type=_count,
+        const=3,
+        default=0,
+        metavar="N",
+        help="send N requests made up for the model's inputs (default 3)",
+    )
+    add("--seed", type=int, default=0, metavar="S", help="seed of what is made up (default 0)")
+    add("--deterministic", action="store_true", help="send each request twice; the answers must be equal")
+    add("--record", metavar="FILE", help="write requests and answers as JSON Lines, when the model is blessed")
+    add("--warmup", metavar="DIR", help="make DIR a copy of a blessed SavedModel that warms up with these requests")
+    add("--against", metavar="IMAGE", help="run this image first; the others must answer as it does")
+    _add_budgets(parser)
+    add("--jobs", type=int, default=1, metavar="N", help="images validated at the same time (default 1)")
+    add("--tries", type=int, default=1, metavar="N", help="how often to try what may change (default 1)")
+    add("--json", metavar="FILE|-", help="write the report as JSON")
+    add("--blessing", metavar="DIR", help="write INFRA_BLESSED or INFRA_NOT_BLESSED there")
+    add("--evidence", metavar="DIR", help="write down there what happens, while it happens")
+    add("--keep", action="store_true", help="leave a container that failed, and say how to look into it")
+    add("--graceful-stop", action="store_true", help="SIGTERM must end the server with 0 or 143, without docker's init")
+    add("--find-memory", action="store_true", help="find the smallest --memory under which it loads and answers")
+    add("--dry-run", action="store_true", help="print the commands and do nothing")
+    _add_container(parser)
+    _add_verbosity(parser)
+
+
+def _serve(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    parser.add_argument("--image", required=True, metavar="IMAGE", help="the server image")
+    _add_container(parser)
+    _add_verbosity(parser)
+
+
+def _logs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME")
+    _add_engine(parser)
+
+
+def _prune(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--dry-run", action="store_true", help="say what would be removed")
+    add(
+        "--older-than",
+        type=_typed(parse_age),
+        metavar="TIME",
+        help="only those made longer ago, such as 90s, 30m, 2h, 7d",
+    )
+    add("--all", action="store_true", help="also those kept with --keep, and those whose owner is on another machine")
+    _add_engine(parser)
+
+
+def _add_engine(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--engine", default="docker", metavar="docker|podman|PATH", help="the command line to use")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", metavar="MODEL", help="the model's folder, or a URI that the server opens (gs://..., s3://...)"
     )
     parser.add_argument("--server", default="auto", metavar="KIND", help=f"auto (default), {', '.join(KINDS)}")
-    group = parser.add_argument_group("--server http", "where a server is asked that is none of those by name")
-    group.add_argument("--port", type=int, metavar="PORT", help="its port in the container (default 8080)")
-    group.add_argument("--ready-path", metavar="PATH", help="answers 2xx once the model is loaded (default /health)")
-    group.add_argument("--predict-path", metavar="PATH", help="takes requests (default /predict)")
+    group = parser.add_argument_group("--server http", "where a server that is none of the others takes its requests")
+    group.add_argument("--port", type=_port, metavar="PORT", help="its port in the container (default 8080)")
+    group.add_argument(
+        "--ready-path", type=_path, metavar="PATH", help="answers 2xx once the model is loaded (default /health)"
+    )
+    group.add_argument("--predict-path", type=_path, metavar="PATH", help="takes requests (default /predict)")
     parser.add_argument("--model-name", metavar="NAME", help="the name to serve it by (default: from its folder)")
     parser.add_argument(
-        "--timeout", type=float, default=300.0, metavar="SECONDS", help="how long loading may take (default 300)"
+        "--timeout",
+        type=float,
+        default=300.0,
+        dest="timeout_s",
+        metavar="SECONDS",
+        help="how long loading may take (default 300)",
     )
 
 
-def add_container_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_container(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("container", "how docker runs the server; words and units are docker's")
-    add_engine_argument(group)
-    group.add_argument("--pull", choices=("missing", "always", "never"), default="missing", help="default: missing")
-    group.add_argument("--env", action="append", default=[], metavar="K[=V]", help="a variable; K alone: from here")
-    group.add_argument("--env-file", action="append", default=[], metavar="FILE")
-    group.add_argument("--memory", metavar="SIZE", help="such as 2g; no swap beyond it")
-    group.add_argument("--cpus", metavar="N")
-    group.add_argument("--gpus", metavar="all|N")
-    group.add_argument("--shm-size", metavar="SIZE")
-    group.add_argument("--platform", metavar="OS/ARCH")
-    group.add_argument("--user", metavar="UID[:GID]")
-    group.add_argument("--network", metavar="NETWORK")
-    group.add_argument(
-        "--hardened", action="store_true", help="no capabilities, read-only root, bounded number of processes"
+    _add_engine(group)
+    add = group.add_argument
+    add("--pull", choices=("missing", "always", "never"), default="missing", help="default: missing")
+    add("--env", action=_Variables, default={}, metavar="K[=V]", help="a variable; K alone: from here")
+    add("--env-file", action="append", type=_file, default=[], dest="env_files", metavar="FILE")
+    add("--memory", metavar="SIZE", help="such as 2g; no swap beyond it")
+    add("--cpus", metavar="N")
+    add("--gpus", metavar="all|N")
+    add("--shm-size", metavar="SIZE")
+    add("--platform", metavar="OS/ARCH")
+    add("--user", metavar="UID[:GID]")
+    add("--network", metavar="NETWORK")
+    add("--hardened", action="store_true", help="no capabilities, read-only root, bounded number of processes")
+    add("--offline", action="store_true", help="no way out of the container: nothing can be downloaded")
+    add(
+        "--grace",
+        type=float,
+        dest="grace_s",
+        metavar="SECONDS",
+        help="from SIGTERM until SIGKILL (default 10 with --graceful-stop, else 0.5)",
     )
-    group.add_argument("--offline", action="store_true", help="no way out of the container: nothing can be downloaded")
-    group.add_argument(
+    add(
         "--docker-arg",
         action="append",
         default=[],
+        dest="docker_args",
         metavar="ARG",
         help="passed on to docker run: --docker-arg=--cpuset-cpus=0",
     )
 
 
-def add_engine_argument(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--engine", default="docker", metavar="docker|podman|PATH", help="the command line to use")
+def _add_budgets(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("budgets", "limits; a run that exceeds one is not blessed")
+    add = group.add_argument
+    add("--repeat", type=int, default=1, metavar="N", help="send all requests N times (default 1)")
+    add("--concurrency", type=int, default=1, metavar="N", help="N requests at a time (default 1)")
+    add(
+        "--max-load-seconds",
+        type=float,
+        dest="load_seconds",
+        metavar="S",
+        help="from the container's start until the model is ready",
+    )
+    add("--max-first-ms", type=float, dest="first_ms", metavar="MS", help="the first answer")
+    for rank in ("p50", "p95", "p99"):
+        add(
+            f"--max-{rank}-ms",
+            type=float,
+            dest=f"{rank}_ms",
+            metavar="MS",
+            help=f"the {rank[1:]}th percentile of the latency",
+        )
+    add(
+        "--max-error-rate",
+        type=float,
+        dest="error_rate",
+        metavar="R",
+        help="share of requests that may fail, 0 to 1 (default 0)",
+    )
+    add(
+        "--max-memory",
+        type=_typed(parse_size),
+        dest="memory_bytes",
+        metavar="SIZE",
+        help="peak memory of the server, such as 2g",
+    )
+    add("--max-log-errors", type=int, dest="log_errors", metavar="N", help="lines of its log that report an error")
 
 
-def add_verbosity_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_verbosity(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group()
     group.add_argument("-v", "--verbose", action="store_true", help="show requests and answers too")
     group.add_argument("-q", "--quiet", action="store_true", help="show the verdict alone")
 
 
-def run_options(arguments: argparse.Namespace) -> RunOptions:
-    """Raises UsageError."""
-    from ivdocker.container.options import RunOptions
+def _typed(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """argparse drops the text of a ValueError."""
 
-    for path in arguments.env_file:
-        if not os.path.isfile(path):
-            raise UsageError(f"--env-file {path!r}: no such file")
-    words = ("engine", "pull", "memory", "cpus", "gpus", "shm_size", "platform", "user", "network")
-    fields: dict[str, Any] = {name: getattr(arguments, name) for name in (*words, "hardened", "offline")}
-    return RunOptions(
-        **fields,
-        env=dict(_variable(text) for text in arguments.env),
-        env_files=tuple(arguments.env_file),
-        docker_args=tuple(arguments.docker_arg),
-        routes=_routes(arguments),
-    )
+    def convert(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
 
 
-def _routes(arguments: argparse.Namespace) -> Routes | None:
-    """Those that were given, the others by default; None without any. Raises UsageError."""
-    from ivdocker.servers.records import Routes
-
-    names = {"port": "port", "ready": "ready_path", "predict": "predict_path"}
-    given = {field: getattr(arguments, name) for field, name in names.items() if getattr(arguments, name) is not None}
-    for field in ("ready", "predict"):
-        if not given.get(field, "/").startswith("/"):
-            raise UsageError(f"--{field}-path {given[field]!r}: a path begins with /, as in /{field}")
-    if not 0 < given.get("port", 1) < 65536:
-        raise UsageError(f"--port {given['port']}: a port is a number from 1 to 65535")
-    return Routes(**given) if given else None
-
-
-def listed(program: str) -> list[tuple[Listed, Fate]]:
-    """ivdocker's containers. Raises EnvironmentFailed."""
-    from ivdocker.container import orphans
-
-    return _asked(program, orphans.listed)
-
-
-def listed_networks(program: str) -> list[tuple[Listed, Fate]]:
-    """ivdocker's networks. Raises EnvironmentFailed."""
-    from ivdocker.container import orphans
-
-    return _asked(program, orphans.listed_networks)
-
-
-def _asked(program: str, question: Callable[[Engine], list[tuple[Listed, Fate]]]) -> list[tuple[Listed, Fate]]:
-    from ivdocker.container.runner import engine_for
-    from ivdocker.diagnosis.explain import engine_failure
-    from ivdocker.engine.client import EngineError
-    from ivdocker.errors import EnvironmentFailed
-    from ivdocker.tfx import LocalDockerConfig
-
+def _count(text: str) -> int:
     try:
-        return question(engine_for(LocalDockerConfig(), program))
-    except EngineError as error:
-        raise EnvironmentFailed(failure=engine_failure(error)) from None
+        return int(text)
+    except ValueError:
+        why = f"{text!r} is not a number; put MODEL before it, or write --synthesize=3"
+        raise argparse.ArgumentTypeError(why) from None
 
 
-@contextmanager
-def started_ahead(program: str) -> Iterator[None]:
-    """docker looks for orphans and the watchdog starts while the block imports what it needs: the run then waits for
-    neither, as a rule."""
-    from ivdocker.container.orphans import sweeps
-    from ivdocker.engine.client import Engine
-    from ivdocker.engine.dialect import dialect_of
-
-    engine = Engine(dialect_of(program))
-    with sweeps.ahead(engine):
-        from ivdocker.container.watchdog import watchdogs
-
-        with watchdogs.ahead(engine):
-            yield
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text}: a port is a number from 1 to 65535")
+    return int(text)
 
 
-def show_log(arguments: argparse.Namespace) -> None:
-    """Write the library's log to stderr: its warnings, with --verbose all of it."""
-    import logging
-
-    logging.basicConfig(format="ivdocker: %(message)s")
-    logging.getLogger("ivdocker").setLevel(logging.INFO if arguments.verbose else logging.WARNING)
+def _path(text: str) -> str:
+    if not text.startswith("/"):
+        raise argparse.ArgumentTypeError(f"{text!r}: a path begins with /, as in /{text}")
+    return text
 
 
-def read_spec(path: str | None) -> str | None:
-    """The text of a ServingSpec file. Raises UsageError."""
-    if path is None:
-        return None
+def _file(text: str) -> str:
+    if not os.path.isfile(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: no such file")
+    return text
+
+
+def _text_of_file(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as file:
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read --spec {path!r}: {error}") from None
+        raise argparse.ArgumentTypeError(f"cannot read {path!r}: {error}") from None
 
 
-def _variable(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name:
-        raise UsageError(f"--env {text!r}: give NAME=VALUE, or NAME to take its value from the environment")
-    if not equals and name not in os.environ:
-        raise UsageError(f"--env {name}: not set in the environment; set it, or give {name}=VALUE")
-    return name, value if equals else os.environ[name]
+class _Variables(argparse.Action):
+    """``NAME=VALUE``, or ``NAME`` with its value from the environment, into one dict."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:  # noqa: ARG002
+        name, equals, value = values.partition("=")
+        if not name:
+            raise argparse.ArgumentError(self, f"{values!r}: give NAME=VALUE, or NAME to take it from the environment")
+        if not equals and name not in os.environ:
+            raise argparse.ArgumentError(self, f"{name} is not set in the environment; set it, or give {name}=VALUE")
+        variables = {**getattr(namespace, self.dest), name: value if equals else os.environ[name]}
+        setattr(namespace, self.dest, variables)
+
+
+COMMANDS = {
+    "validate": Command(
+        "run MODEL on each IMAGE, load it, send it requests, and give the verdict",
+        "Run MODEL on each IMAGE, wait until the model is ready, send it requests, and give a verdict with a cause.",
+        _validate,
+    ),
+    "serve": Command(
+        "run MODEL on IMAGE until Ctrl-C",
+        "Run MODEL on IMAGE until Ctrl-C, and print a curl line that sends it a request.",
+        _serve,
+    ),
+    "doctor": Command(
+        "check whether this machine can do the job",
+        "Check whether this machine can do the job; each check that fails comes with its remedy.",
+        _add_engine,
+    ),
+    "ps": Command(
+        "list the containers of ivdocker that are there",
+        "List the containers of ivdocker, running or not, and what became of their owner.",
+        _add_engine,
+    ),
+    "logs": Command(
+        "show the log of one of them",
+        "Show the log of a container of ivdocker (see ivdocker ps for the names).",
+        _logs,
+    ),
+    "prune": Command(
+        "remove those whose owner is gone",
+        "Remove the containers of ivdocker whose owner is gone. One whose owner lives is never touched, nor one that"
+        " ivdocker did not make.",
+        _prune,
+    ),
+}

@@ -1,7 +1,7 @@
 """``ivdocker``: finds the command, runs it, turns what is raised into one line and an exit code.
 
-A command's file is imported when it is called for, and what it needs beyond its arguments when it runs: sh alone takes
-100 ms, and ``--version`` needs none of it.
+The command line is parsed first; then ``commands/NAME.py`` is imported, and with it all that the command needs:
+``--version``, ``--help`` and a usage error need none of it.
 """
 
 from __future__ import annotations
@@ -13,26 +13,19 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
+from typing import NoReturn
 
 from ivdocker import __version__
+from ivdocker.cli.arguments import COMMANDS, parser_of
 from ivdocker.cli.parser import Parser
-from ivdocker.cli.quick_start import import_sh
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NoReturn
+from ivdocker.cli.prepare import prepare
+from ivdocker.errors import GracefulShutdown, InfraValidationError, UsageError
 
 EXIT_NO_VERDICT = 3
 
-COMMANDS = {
-    "validate": "run MODEL on each IMAGE, load it, ask it, and give the verdict",
-    "serve": "run MODEL on IMAGE until Ctrl-C",
-    "doctor": "check whether this machine can do the job",
-    "ps": "list the containers of ivdocker that are there",
-    "logs": "show the log of one of them",
-    "prune": "remove those whose owner is gone",
-}
+Prepare = Callable[[str, argparse.Namespace], AbstractContextManager[None]]
 
 
 class _Signalled(BaseException):
@@ -43,34 +36,32 @@ class _Signalled(BaseException):
         self.signum = signal.Signals(signum)
 
 
-def main(argv: Sequence[str] | None = None, start: Callable[[], None] = lambda: None) -> int:
+def main(argv: Sequence[str] | None = None, prepare: Prepare = lambda _command, _arguments: nullcontext()) -> int:
     """Run one command; returns its exit code: 0 blessed, 1 not blessed, 2 usage, 3 no verdict, 128 + n signal n.
 
-    ``start`` is called once the arguments are known to be good.
+    ``prepare`` is entered once the arguments are known to be good, while the command is imported and runs.
     """
-    # Nearly all that is imported stays: looking through it for garbage every 700 objects costs 10 ms.
-    gc.set_threshold(200_000)
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.command not in COMMANDS:
         given = f"unknown command {arguments.command!r}" if arguments.command else "no command given"
         parser.error(f"{given}; choose one of: {', '.join(COMMANDS)}")
-    command = import_module(f"ivdocker.cli.commands.{arguments.command}")
-    subparser = Parser(prog=f"ivdocker {arguments.command}", description=command.DESCRIPTION)
-    command.add_arguments(subparser)
-    parsed = subparser.parse_args(arguments.arguments)
+    parsed = parser_of(arguments.command).parse_args(arguments.arguments)
 
     def run() -> int:
-        start()
-        return int(command.run(parsed))
+        with prepare(arguments.command, parsed):
+            command = import_module(f"ivdocker.cli.commands.{arguments.command}")
+            return int(command.run(parsed))
 
     return _guarded(run)
 
 
 def run_and_exit() -> NoReturn:
     """The program: main, and out. Python's own taking down of 400 modules takes 50 ms and changes nothing more."""
+    # Nearly all that is imported stays: looking through it for garbage every 700 objects costs 10 ms.
+    gc.set_threshold(200_000)
     try:
-        exit_code = main(start=import_sh)
+        exit_code = main(prepare=prepare)
     except SystemExit as error:
         exit_code = error.code if isinstance(error.code, int) else EXIT_NO_VERDICT
     except KeyboardInterrupt:
@@ -86,7 +77,7 @@ def run_and_exit() -> NoReturn:
 
 def _parser() -> Parser:
     width = max(map(len, COMMANDS))
-    commands = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+    commands = "\n".join(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())
     parser = Parser(
         prog="ivdocker",
         usage="ivdocker [--version] [--help] COMMAND ...",
@@ -103,8 +94,6 @@ def _parser() -> Parser:
 
 
 def _guarded(run: Callable[[], int]) -> int:
-    from ivdocker.errors import GracefulShutdown, InfraValidationError, UsageError
-
     for each in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(each) == signal.SIG_DFL:
             signal.signal(each, _on_signal)
@@ -123,7 +112,7 @@ def _guarded(run: Callable[[], int]) -> int:
         return _say(f"error: {failure.code}: {failure.message}{hint}", EXIT_NO_VERDICT if failure.is_environment else 1)
     except Exception:  # noqa: BLE001
         # Python's own exit code for it would be 1, and that is a verdict on the model.
-        import traceback
+        import traceback  # only for a bug: it takes 5 ms
 
         traceback.print_exc()
         return _say("error: this is a bug in ivdocker; please report it with the lines above", EXIT_NO_VERDICT)

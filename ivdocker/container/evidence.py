@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ivdocker import clock
-from ivdocker.container.watchdog import watchdogs
+from ivdocker.container.session import Session
 from ivdocker.engine import argv
 from ivdocker.engine.argv import ContainerSpec
 from ivdocker.engine.client import Engine, EngineError
@@ -22,18 +22,23 @@ from ivdocker.process.run import Child
 log = logging.getLogger("ivdocker")
 
 _CALL_S = 10.0
-_LAST_LINES_S = 0.2
+_LOG_END_S = 10.0
+"""Seconds in which docker may write down the rest of the log of a server that has ended."""
+_EVENTS_S = 0.2
+"""Seconds in which docker may write down the removal."""
 
 
 class Evidence:
     """A folder for one attempt on one image.
 
     ``command.txt``, ``server.stdout.log`` and ``server.stderr.log`` (with the engine's timestamps), ``events.jsonl``,
-    ``inspect.json``, ``version.json``, ``requests.jsonl``. docker itself writes logs and events.
+    ``inspect.json`` (before it is stopped), ``inspect-ended.json`` (stopped, before it is removed), ``version.json``,
+    ``requests.jsonl``. docker itself writes logs and events.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._log_writer: Child | None = None
         self._writers: list[Child] = []
         self._guarded = contextlib.ExitStack()
         self._lock = threading.Lock()
@@ -46,49 +51,62 @@ class Evidence:
         except OSError as error:
             raise UsageError(f"cannot write evidence to {str(self.folder)!r}: {error.strerror}") from None
 
-    def container_made(self, engine: Engine, name: str) -> None:
-        """From now on its log and its events are written."""
-        self._start(engine, argv.logs(name, timestamps=True), "server.stdout.log", "server.stderr.log")
-        self._start(engine, argv.events(name), "events.jsonl", os.devnull)
-        self._start(engine, argv.version(), "version.json", os.devnull)
+    def container_made(self, engine: Engine, name: str, session: Session) -> None:
+        """From now on docker writes its log and its events."""
+        words = argv.logs(name, timestamps=True)
+        self._log_writer = self._start(engine, session, words, "server.stdout.log", "server.stderr.log")
+        for words, file in ((argv.events(name), "events.jsonl"), (argv.version(), "version.json")):
+            writer = self._start(engine, session, words, file, os.devnull)
+            self._writers += [writer] if writer else []
 
-    def container_ends(self, engine: Engine, spec: ContainerSpec) -> None:
-        """The last look at it before it is stopped and removed."""
+    def inspect(self, engine: Engine, spec: ContainerSpec, file: str) -> None:
+        """Write down the container's state as it is now."""
         with contextlib.suppress(EngineError, ValueError):
             record = json.loads(engine.inspect_text(spec.name, timeout_s=_CALL_S))
             _redact(record, spec.env)
-            self._write("inspect.json", json.dumps(record, indent=2) + "\n")
+            self._write(file, json.dumps(record, indent=2) + "\n")
+
+    def container_ended(self) -> None:
+        """Wait until the whole log is written, before the container is removed and its log with it."""
+        if self._log_writer:
+            with contextlib.suppress(Exception):
+                self._log_writer.pump(bytes, bytes, clock.Deadline.after(_LOG_END_S))
+            self._log_writer = None
 
     def outcome(self, record: dict[str, Any]) -> None:
         """A request and its answer."""
-        self._write("requests.jsonl", json.dumps(record, ensure_ascii=False) + "\n")
+        self._append("requests.jsonl", json.dumps(record, ensure_ascii=False) + "\n")
 
     def close(self) -> None:
-        """The container is gone; what still writes has a moment to end."""
-        for writer in self._writers:
+        """The container is gone, or left as it is; what still writes has a moment to end."""
+        for writer in [*([self._log_writer] if self._log_writer else []), *self._writers]:
             with contextlib.suppress(Exception):
-                writer.pump(bytes, bytes, clock.Deadline.after(_LAST_LINES_S))
+                writer.pump(bytes, bytes, clock.Deadline.after(_EVENTS_S))
         self._guarded.close()
 
-    def _start(self, engine: Engine, words: list[str], stdout: str, stderr: str) -> None:
-        out_fd = err_fd = -1
-        try:
-            out_fd = os.open(self.folder / stdout, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-            err_fd = os.open(self.folder / stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-            writer = engine.start(words, (out_fd, err_fd))
-            self._writers.append(writer)
-            self._guarded.enter_context(watchdogs.child(engine, writer.pid))
-        except (OSError, EngineError) as error:
-            log.warning("evidence: %s", error)
-        finally:
-            for fd in (out_fd, err_fd):
-                if fd >= 0:
-                    os.close(fd)
+    def _start(self, engine: Engine, session: Session, words: list[str], stdout: str, stderr: str) -> Child | None:
+        with contextlib.ExitStack() as files:
+            try:
+                descriptors = [self._open(name, files) for name in (stdout, stderr)]
+                writer = engine.start(words, (descriptors[0], descriptors[1]))
+            except (OSError, EngineError) as error:
+                log.warning("evidence: %s", error)
+                return None
+        self._guarded.enter_context(session.guard_child(writer.pid))
+        return writer
 
-    def _write(self, name: str, text: str) -> None:
+    def _open(self, name: str, files: contextlib.ExitStack) -> int:
+        fd = os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        files.callback(os.close, fd)
+        return fd
+
+    def _append(self, name: str, text: str) -> None:
+        self._write(name, text, "a")
+
+    def _write(self, name: str, text: str, mode: str = "w") -> None:
         with self._lock:
             try:
-                with open(self.folder / name, "a", encoding="utf-8") as file:
+                with open(self.folder / name, mode, encoding="utf-8") as file:
                     file.write(text)
             except OSError as error:
                 log.warning("evidence: %s", error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from ivdocker import clock
-from ivdocker.engine.client import Engine
 from ivdocker.process.tree import this_process
 
 SESSION = "ivdocker.session"
@@ -13,7 +12,7 @@ OWNER_PID = "ivdocker.owner-pid"
 OWNER_STARTED = "ivdocker.owner-started"
 OWNER_HOST = "ivdocker.owner-host"
 OWNER_BOOT = "ivdocker.owner-boot"
-"""Which boot of the host and which pid namespace, as ``boot/namespace``."""
+"""The boot of the host and the pid namespace, as ``boot/namespace``."""
 CREATED = "ivdocker.created"
 """Seconds since the epoch."""
 NETWORK = "ivdocker.network"
@@ -24,27 +23,22 @@ KEEP = "ivdocker.keep"
 _sessions: dict[int, str] = {}
 
 
-def session() -> str:
-    """This process's session; a forked child has one of its own."""
+def session_id() -> str:
+    """The ID of this process's session; a forked child has its own."""
     return _sessions.setdefault(os.getpid(), os.urandom(6).hex())
-
-
-def key(engine: Engine) -> tuple[int, str]:
-    """Of what this process has on that engine; a forked child's is its own."""
-    return os.getpid(), engine.command_line([])
 
 
 def new_name() -> str:
     """A container name that no other run has."""
-    return f"ivdocker-{session()}-{os.urandom(3).hex()}"
+    return f"ivdocker-{session_id()}-{os.urandom(3).hex()}"
 
 
-def labels(keep: bool = False, network: bool = False) -> dict[str, str]:
-    """Labels that tell whose the container is, whether it may be left behind on purpose, and whether it has a network
-    of its own."""
+def of_this_process(keep: bool = False, network: bool = False) -> dict[str, str]:
+    """Labels that say who owns the container, whether it may be left behind on purpose, and whether it has a network of
+    its own."""
     owner = this_process()
     return {
-        SESSION: session(),
+        SESSION: session_id(),
         OWNER_PID: str(owner.pid),
         OWNER_STARTED: owner.started,
         OWNER_HOST: owner.host,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from ivdocker import clock
 from ivdocker.container import labels, removal
-from ivdocker.container.watchdog import watchdogs
+from ivdocker.container.session import Session
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.errors import UsageError
 
 
 class OfflineNetwork:
-    """Of the same name as its container."""
+    """It has the same name as its container."""
 
     def __init__(self, engine: Engine, name: str, keep: bool) -> None:
         self._engine = engine
@@ -22,15 +22,15 @@ class OfflineNetwork:
         self._keep = keep
         self._may_exist = False
 
-    def create(self) -> None:
+    def create(self, session: Session) -> None:
         """Raises UsageError where the bridge is another machine's, EngineError."""
         host = self._engine.remote_host
         if host:
             raise UsageError(f"--offline needs an engine on this machine; this one is on {host}: leave --offline out")
-        watchdogs.network(self._engine, self._name)
+        session.guard_network(self._name)
         self._may_exist = True
         try:
-            self._engine.create_network(self._name, labels.labels(self._keep, network=True))
+            self._engine.create_network(self._name, labels.of_this_process(self._keep, network=True))
         except EngineError as error:
             # What was refused was not made; what was cut short may have been.
             self._may_exist = error.kind == "timeout"

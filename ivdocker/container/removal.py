@@ -1,12 +1,14 @@
-"""Ends and removes one container; raises nothing, and stops trying when its time is over."""
+"""Stops and removes one container; raises nothing, and stops trying when its time is over."""
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 
 from ivdocker import clock
 from ivdocker.diagnosis import explain
+from ivdocker.diagnosis.explain import ContainerPresence
 from ivdocker.engine import argv
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.process.run import Cancelled
@@ -15,24 +17,37 @@ log = logging.getLogger("ivdocker")
 
 _STOP_MARGIN_S = 5
 """Seconds beyond the grace period that ``docker stop`` may take."""
+_KILL_S = 10.0
 _REMOVE_CALL_S = 10.0
 _RETRY_S = 0.2
 _LATE_ARRIVAL_S = 3.0
 """Seconds in which a container may still appear after its ``docker run`` was cut short."""
 
 
-def stop(engine: Engine, name: str, grace_s: int, hurry: threading.Event) -> None:
-    """SIGTERM, after ``grace_s`` seconds SIGKILL; ``hurry`` ends the grace."""
+def stop(engine: Engine, name: str, grace_s: float, hurry: threading.Event) -> None:
+    """The image's stop signal (SIGTERM as a rule), and SIGKILL after ``grace_s`` seconds; ``hurry`` ends the grace.
+
+    docker counts in whole seconds: of a grace that is not a whole number we count the last second ourselves.
+    """
+    whole = math.ceil(grace_s)
+    limit = grace_s if grace_s < whole else grace_s + _STOP_MARGIN_S
     try:
-        engine.stop(name, grace_s, timeout_s=grace_s + _STOP_MARGIN_S, cancel=hurry)
+        engine.stop(name, whole, timeout_s=limit, cancel=hurry)
+        return
     except Cancelled:
         log.info("second signal: no more grace")
+    except EngineError as error:
+        log.info("%s", error)
+        if error.kind != "timeout":
+            return
+    try:
+        engine.kill(name, timeout_s=min(_KILL_S, engine.timeout_s))
     except EngineError as error:
         log.info("%s", error)
 
 
 def exit_code(engine: Engine, name: str) -> int | None:
-    """With what a container has ended; None when the engine does not tell."""
+    """The exit code of a container that has ended; None when the engine does not say."""
     try:
         state = engine.inspect(name)
     except EngineError as error:
@@ -42,7 +57,7 @@ def exit_code(engine: Engine, name: str) -> int | None:
 
 
 def remove_network(engine: Engine, name: str, deadline: clock.Deadline) -> bool:
-    """Until it is gone; whether that is so."""
+    """Try until it is gone; whether it is."""
     while True:
         try:
             engine.remove_network(name, timeout_s=min(_REMOVE_CALL_S, engine.timeout_s, max(1.0, deadline.remaining)))
@@ -55,9 +70,9 @@ def remove_network(engine: Engine, name: str, deadline: clock.Deadline) -> bool:
         clock.sleep(_RETRY_S)
 
 
-def remove(engine: Engine, name: str, deadline: clock.Deadline, container: explain.Container) -> bool:
-    """Until it is gone, and where it may yet appear, until it has stayed away for a while; whether that is so."""
-    quiet = clock.Deadline.after(_LATE_ARRIVAL_S if container == "late" else 0)
+def remove(engine: Engine, name: str, deadline: clock.Deadline, presence: ContainerPresence) -> bool:
+    """Try until it is gone, and where it may appear later, until it has stayed away for a while; whether it is gone."""
+    quiet = clock.Deadline.after(_LATE_ARRIVAL_S if presence == "late" else 0)
     last: EngineError | None = None
     while True:
         try:
@@ -66,8 +81,8 @@ def remove(engine: Engine, name: str, deadline: clock.Deadline, container: expla
                 return True
         except EngineError as error:
             log.info("%s", error)
-            if deadline.expired or (container == "possible" and _is_final(error, last)):
-                what = "a container" if container == "certain" else "the container, should there be one"
+            if deadline.expired or (presence == "possible" and _is_final(error, last)):
+                what = "a container" if presence == "certain" else "the container, should there be one"
                 log.warning("could not remove %s; do it by hand: %s", what, engine.command_line(argv.remove(name)))
                 return False
             last = error
@@ -75,6 +90,6 @@ def remove(engine: Engine, name: str, deadline: clock.Deadline, container: expla
 
 
 def _is_final(error: EngineError, last: EngineError | None) -> bool:
-    """An engine that refuses twice in the same words has given its answer; one that cannot be reached has not, nor one
-    that takes its time."""
+    """An engine that refuses twice in the same words has given its answer; one that cannot be reached, or that takes
+    its time, has not."""
     return error.is_like(last) and explain.engine_failure(error).code not in ("engine-unreachable", "engine-timeout")

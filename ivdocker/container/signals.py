@@ -35,11 +35,11 @@ _BY_HAND = 0x80
 
 
 class Stoppable(Protocol):
-    def Stop(self) -> None: ...
+    def stop(self) -> None: ...
 
 
 class _Holder:
-    def Stop(self) -> None:
+    def stop(self) -> None:
         """There is nothing to stop."""
 
 
@@ -186,7 +186,7 @@ class ShutdownGuard:
         with self._lock:
             live = list(self._live)
         log.info("%s: stopping %d model server(s)", signal.Signals(self._signum).name, len(live))
-        threads = [threading.Thread(target=runner.Stop, daemon=True) for runner in live]
+        threads = [threading.Thread(target=each.stop, daemon=True) for each in live]
         for thread in threads:
             thread.start()
         for thread in threads:

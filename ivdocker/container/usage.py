@@ -1,5 +1,7 @@
 """How much memory and processor time a container takes, sampled while it runs."""
 
+from __future__ import annotations
+
 import threading
 from typing import NamedTuple
 
@@ -34,6 +36,7 @@ class UsageWatch:
         self._closing = threading.Event()
         self._sampled = threading.Event()
         is_here = engine.remote_host is None and tree.is_of_container(state.pid, state.id)
+        self._cgroup = tree.cgroup_of(state.pid) if is_here else None
         self._sample = self._sample_here if is_here else self._sample_there
         self._is_here = is_here
         self._thread = threading.Thread(target=self._watch, name="ivdocker-usage", daemon=True)
@@ -55,7 +58,7 @@ class UsageWatch:
         self._sampled.set()
 
     def _sample_here(self) -> bool:
-        usage = tree.tree_usage(self._state.pid)
+        usage = tree.tree_usage(self._state.pid, self._cgroup)
         if usage is None:
             return False
         seen = (usage.memory_bytes, usage.largest_peak_bytes, self._usage.peak_memory_bytes or 0)

@@ -14,13 +14,14 @@ from ivdocker.engine.parse import ContainerState
 
 _SIGKILLED = 137
 
-HEARTBEAT_S = 1.0
-"""Seconds between two looks at a container whose log is still open: the log's end is the faster sign."""
+_HEARTBEATS_S = (1.0, 30.0)
+"""Seconds between two looks at a container whose log is still open, at first and at most: the log's end is the faster
+sign, and each look costs 6 ms."""
 
-_AFTER_YOU_S = 0.1
-"""Seconds for the first look at a server that is ready at once, and for its docker stop: with two docker clients at
-the same time each takes longer, and the stop is waited for."""
-_READ_UP_S = 0.3
+_FOLLOW_AFTER_S = 0.1
+"""Seconds before the log is followed: docker logs beside the first look at a server that is ready at once, or beside
+its docker stop, makes that slower by 10 to 15 ms."""
+_READ_LOG_S = 10.0
 _AFTER_LOG_END_S = 0.02
 _UNREADABLE_LOG_S = 0.2
 _LAST_LINES_S = 1.0
@@ -37,14 +38,17 @@ class ContainerWatch:
         """Somebody else removed it."""
         self.error: EngineError | None = None
         """The engine does not answer any more."""
+        self.whole_log: str | None = None
+        """The log of a container that ended by itself. Following it is not enough: docker (20.10) ends a log that is
+        followed when the container ends, whether or not its last lines were sent."""
         self.loopback_port: int | None = None
         """The HTTP port, when the server listens on it for its own container alone."""
         self._http_port = http_port
-        self._since_look, self._look_pause = clock.Stopwatch(), HEARTBEAT_S
+        self._since_exec, self._exec_pause = clock.Stopwatch(), _HEARTBEATS_S[0]
+        self._heartbeat = _HEARTBEATS_S[0]
         self._engine = engine
         self._name = name
         self._closing = threading.Event()
-        self._following = threading.Event()
         self._pattern = pattern
         self._follower: LogFollower | None = None
         self._thread = threading.Thread(target=self._watch, name="ivdocker-watch", daemon=True)
@@ -62,17 +66,15 @@ class ContainerWatch:
 
     @property
     def log(self) -> str:
+        """What is known of the log: all of it once the container has ended by itself; before that it is some
+        milliseconds behind what the server wrote."""
+        if self.whole_log is not None:
+            return self.whole_log
         return self._follower.text() if self._follower else ""
 
     def expect_end(self) -> None:
         """The container is being stopped: its end will be no news."""
         self._closing.set()
-
-    def read_up(self) -> None:
-        """Wait a moment for the log's end, before the container is removed and its log with it."""
-        limit = clock.Deadline.after(_READ_UP_S)
-        if self._following.wait(limit.remaining) and self._follower:
-            self._follower.ended.wait(limit.remaining)
 
     def close(self) -> None:
         """Stop watching; what was seen stays."""
@@ -82,29 +84,29 @@ class ContainerWatch:
             self._follower.close()
 
     def _watch(self) -> None:
-        clock.sleep(_AFTER_YOU_S)
+        if self._closing.wait(_FOLLOW_AFTER_S):
+            return
         try:
             self._follower = follower = self._engine.follow_logs(self._name, self._pattern)
         except EngineError as error:
             self.error = error
             return
-        finally:
-            self._following.set()
         log_end: clock.Stopwatch | None = None
         while not self._closing.is_set():
-            if follower.ended.wait(0 if log_end else HEARTBEAT_S):
+            if follower.ended.wait(0 if log_end else self._heartbeat):
                 log_end = log_end or clock.Stopwatch()
-            if self._closing.is_set() or self._look(follower):
+            if self._closing.is_set() or self._look():
                 return
+            self._heartbeat = min(self._heartbeat * 2, _HEARTBEATS_S[1])
             self._find_loopback_listener()
             if log_end:
                 self._closing.wait(_AFTER_LOG_END_S if log_end.seconds < _LAST_LINES_S else _UNREADABLE_LOG_S)
 
     def _find_loopback_listener(self) -> None:
-        """Until it has opened its port: it will not open it otherwise later. Each look costs the engine 0.1 s."""
-        if self._http_port is None or self._since_look.seconds < self._look_pause:
+        """Until the server has opened its port: it does not open it otherwise later. A look costs the engine 0.1 s."""
+        if self._http_port is None or self._since_exec.seconds < self._exec_pause:
             return
-        self._since_look, self._look_pause = clock.Stopwatch(), self._look_pause * 2
+        self._since_exec, self._exec_pause = clock.Stopwatch(), self._exec_pause * 2
         try:
             table = self._engine.exec(self._name, ["cat", "/proc/net/tcp", "/proc/net/tcp6"], timeout_s=_EXEC_S)
         except EngineError:
@@ -117,7 +119,7 @@ class ContainerWatch:
             self.loopback_port = self._http_port if all(host.is_loopback for host in hosts) else None
             self._http_port = None
 
-    def _look(self, follower: LogFollower) -> bool:
+    def _look(self) -> bool:
         """Whether there is nothing more to see."""
         try:
             state = self._engine.inspect(self._name)
@@ -127,8 +129,12 @@ class ContainerWatch:
             return True
         if state is not None and not state.has_ended:
             return False
-        follower.ended.wait(_LAST_LINES_S)
-        self.is_gone, self.end = state is None, state and self._with_oom_event(state)
+        if state is None:
+            self.is_gone = True
+        else:
+            with contextlib.suppress(EngineError):
+                self.whole_log = self._engine.logs(self._name, timeout_s=min(_READ_LOG_S, self._engine.timeout_s))
+            self.end = self._with_oom_event(state)
         return True
 
     def _with_oom_event(self, state: ContainerState) -> ContainerState:

@@ -43,11 +43,11 @@ def engine_failure(error: EngineError, image: str | None = None) -> Failure:
     return Failure(row.code, f"{_filled(row, match)}{about}: {text}", row.hint)
 
 
-Container = Literal["none", "possible", "late", "certain"]
+ContainerPresence = Literal["none", "possible", "late", "certain"]
 """Whether there is one: ``late`` may yet appear."""
 
 
-def left_by(error: EngineError) -> Container:
+def left_by(error: EngineError) -> ContainerPresence:
     """What a ``docker run`` that failed like this left: a container that could not start, as a rule, or none."""
     if error.was_cut_short:
         return "late"

@@ -94,6 +94,11 @@ def stop(dialect: Dialect, name: str, grace_s: int) -> list[str]:
     return ["stop", f"{dialect.stop_timeout_flag}={grace_s}", name]
 
 
+def kill(name: str) -> list[str]:
+    """SIGKILL."""
+    return ["kill", name]
+
+
 def remove(name: str) -> list[str]:
     return ["rm", "--force", "--volumes", name]
 

@@ -9,19 +9,21 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from ivdocker import clock
 from ivdocker.engine import argv, parse
 from ivdocker.engine.dialect import Dialect
 from ivdocker.engine.logs import LogFollower
+from ivdocker.engine.pull import PullProgress, shown_errors
 from ivdocker.process.run import (
-    Call,
     Child,
     Output,
     ProgramNotFound,
     ProgramNotStarted,
     ProgramTimeout,
     Result,
+    run,
 )
 
 CALL_TIMEOUT_S = 60.0
@@ -78,7 +80,7 @@ class Engine:
     """Where to reach the engine, and how long a call to it may take.
 
     ``host`` is docker's ``--host``; without it docker's own rules hold (DOCKER_HOST, contexts). ``env`` is added to
-    docker's environment.
+    docker's environment. ``publish_address``: where ports are published; empty is 127.0.0.1.
     """
 
     def __init__(
@@ -87,8 +89,10 @@ class Engine:
         host: str | None = None,
         env: Mapping[str, str] | None = None,
         timeout_s: float = CALL_TIMEOUT_S,
+        publish_address: str = "",
     ) -> None:
         self.dialect = dialect
+        self.publish_address = publish_address
         self.host = host
         self.env = dict(env or {})
         self.timeout_s = timeout_s
@@ -99,8 +103,6 @@ class Engine:
         address = self.host or self.env.get("DOCKER_HOST") or os.environ.get("DOCKER_HOST")
         if not address:
             return None
-        from urllib.parse import urlsplit
-
         parts = urlsplit(address)
         is_remote = parts.scheme in ("tcp", "ssh", "http", "https") and parts.hostname not in _LOOPBACK
         return parts.hostname if is_remote else None
@@ -120,7 +122,6 @@ class Engine:
     def run(self, spec: argv.ContainerSpec) -> str:
         """``docker run --detach``; returns what it said on stderr (warnings). Raises EngineError, and then the
         container may exist all the same."""
-        # Not the quick start's: of a --env=NAME docker passes on what is in its own environment.
         return self._call(argv.run(spec), env=spec.secret_env).error_text
 
     def inspect(self, name: str, *, timeout_s: float | None = None) -> parse.ContainerState | None:
@@ -147,15 +148,10 @@ class Engine:
         if result.returncode != 0 and not re.search(_BEING_REMOVED, result.error_text):
             self._check_not_found(words, result)
 
-    def begin_ps(self, label: str) -> Call:
-        """Have docker look for the containers while the caller does something else; then :meth:`ps` or kill it.
-        Raises EngineError."""
-        return self._begin(argv.listing(label))
-
-    def ps(self, label: str, begun: Call | None = None, cancel: threading.Event | None = None) -> list[parse.Listed]:
+    def ps(self, label: str, cancel: threading.Event | None = None) -> list[parse.Listed]:
         """The containers, in whatever state, that carry the label. Raises EngineError, Cancelled."""
         words = argv.listing(label)
-        result = self._result(words, begun or self._begin(words), cancel=cancel)
+        result = self._call(words, cancel=cancel)
         return self._parsed(words, lambda: parse.listing(result.stdout))
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> None:
@@ -183,8 +179,6 @@ class Engine:
         ``guarded`` is entered with the program's pid for as long as it runs. Raises EngineError (kind ``stalled`` when
         nothing moved for PULL_IDLE_S seconds), Cancelled.
         """
-        from ivdocker.engine.pull import PullProgress, shown_errors
-
         words = argv.pull(image, platform)
         output, errors = self.dialect.pull_output, bytearray()
         progress, patience = PullProgress(), clock.Patience(PULL_IDLE_S)
@@ -216,6 +210,10 @@ class Engine:
         """What a command prints that is run in the container; None when it cannot be run. Raises EngineError."""
         result = self._call(argv.exec(name, command), timeout_s=timeout_s, check=False)
         return result.stdout.decode("utf-8", "replace") if result.returncode == 0 else None
+
+    def kill(self, name: str, *, timeout_s: float) -> None:
+        """SIGKILL; a container that has ended is an error too. Raises EngineError."""
+        self._call(argv.kill(name), timeout_s=timeout_s)
 
     def memory(self, name: str, *, timeout_s: float, cancel: threading.Event) -> int | None:
         """Bytes of memory that the container takes, as ``stats`` says; None when it has ended. Raises EngineError,
@@ -276,25 +274,10 @@ class Engine:
         env: Mapping[str, str] | None = None,
         cancel: threading.Event | None = None,
     ) -> Result:
-        call = self._begin(words, env)
-        return self._result(words, call, timeout_s=timeout_s, check=check, cancel=cancel)
-
-    def _begin(self, words: Sequence[str], env: Mapping[str, str] | None = None) -> Call:
-        added = {**self.env, **(self._quick_env if env is None else env)}
-        return self._started(words, lambda: Call(self.command(words), env=added))
-
-    def _result(
-        self,
-        words: Sequence[str],
-        call: Call,
-        *,
-        timeout_s: float | None = None,
-        check: bool = True,
-        cancel: threading.Event | None = None,
-    ) -> Result:
         seconds = self.timeout_s if timeout_s is None else timeout_s
+        limit, added = clock.Deadline.after(seconds), {**self.env, **(env or {})}
         try:
-            result = call.result(clock.Deadline.after(seconds), cancel)
+            result = self._started(words, lambda: run(self.command(words), deadline=limit, env=added, cancel=cancel))
         except ProgramTimeout:
             raise EngineError("timeout", self.command_line(words), f"no answer in {seconds:g} s") from None
         if check and result.returncode != 0:
@@ -302,13 +285,7 @@ class Engine:
         return result
 
     def _spawn(self, words: Sequence[str], output: Output = "pipes") -> Child:
-        env = {**self.env, **self._quick_env}
-        return self._started(words, lambda: Child.spawn(self.command(words), env=env, output=output))
-
-    @property
-    def _quick_env(self) -> dict[str, str]:
-        """The dialect's, as far as the user's environment does not say otherwise."""
-        return {name: value for name, value in self.dialect.quick_env.items() if name not in os.environ}
+        return self._started(words, lambda: Child.spawn(self.command(words), env=self.env, output=output))
 
     def _started(self, words: Sequence[str], start: Callable[[], _T]) -> _T:
         try:

@@ -274,25 +274,6 @@ class _Capture:
         return bytes(self._kept)
 
 
-class Call:
-    """A program under way whose output is kept. Whoever makes it must call :meth:`result`, or :meth:`kill`."""
-
-    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
-        """Raises ProgramNotFound, ProgramNotStarted."""
-        self._argv = tuple(argv)
-        self._watch = clock.Stopwatch()
-        self._child = Child.spawn(argv, env=env)
-
-    def result(self, deadline: clock.Deadline, cancel: threading.Event | None = None) -> Result:
-        """Wait for its end. A non-zero exit code is a result, no error. Raises ProgramTimeout, Cancelled."""
-        stdout, stderr = _Capture(), _Capture()
-        returncode = self._child.pump(stdout, stderr, deadline, cancel)
-        return Result(self._argv, returncode, bytes(stdout), bytes(stderr), self._watch.seconds)
-
-    def kill(self) -> None:
-        self._child.kill()
-
-
 def run(
     argv: Sequence[str],
     *,
@@ -300,8 +281,13 @@ def run(
     env: Mapping[str, str] | None = None,
     cancel: threading.Event | None = None,
 ) -> Result:
-    """Run a program to its end. Raises what a :class:`Call` raises."""
-    return Call(argv, env=env).result(deadline, cancel)
+    """Run a program to its end. A non-zero exit code is a result, not an error.
+
+    Raises ProgramNotFound, ProgramNotStarted, ProgramTimeout, Cancelled.
+    """
+    watch, stdout, stderr = clock.Stopwatch(), _Capture(), _Capture()
+    returncode = Child.spawn(argv, env=env).pump(stdout, stderr, deadline, cancel)
+    return Result(tuple(argv), returncode, bytes(stdout), bytes(stderr), watch.seconds)
 
 
 def _signal(kill: Callable[[int, int], None], pid: int) -> None:

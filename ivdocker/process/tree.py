@@ -1,8 +1,12 @@
 """What the kernel knows of processes: who they are, whose they are, what they take. The only importer of psutil."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 from typing import NamedTuple
+
+import psutil
 
 
 class TreeUsage(NamedTuple):
@@ -13,32 +17,54 @@ class TreeUsage(NamedTuple):
     cpu_seconds: float
 
 
-def prepare() -> None:
-    """Import psutil, 20 ms, at a time when nothing waits for it."""
-    import psutil  # noqa: F401
+def tree_usage(pid: int, cgroup: str | None = None) -> TreeUsage | None:
+    """None when there is no such process any more, or nothing of it may be seen.
 
-
-def tree_usage(pid: int) -> TreeUsage | None:
-    """None when there is no such process any more, or nothing of it may be seen."""
-    import psutil
-
+    ``cgroup``: the file that lists the processes of its control group, where there is one: it costs a tenth of a look
+    at every process of the machine.
+    """
     memory, peak, cpu = 0, 0, 0.0
-    for each in (pid, *descendants(pid)):
-        with contextlib.suppress(psutil.Error):
-            process = psutil.Process(each)
-            memory += process.memory_info().rss
-            peak = max(peak, _peak(each))
-            cpu += sum(process.cpu_times()[:4])
+    for each in _listed(cgroup) or (pid, *descendants(pid)):
+        with contextlib.suppress(OSError, ValueError, LookupError):
+            resident, highest = _memory(each)
+            memory, peak, cpu = memory + resident, max(peak, highest), cpu + _cpu_seconds(each)
     return TreeUsage(memory, peak, cpu) if memory else None
 
 
-def _peak(pid: int) -> int:
-    """Bytes of resident memory at its worst, which psutil does not tell; 0 where the kernel does not either."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+def cgroup_of(pid: int) -> str | None:
+    """The file ``cgroup.procs`` of the process's control group (Linux, cgroup v1 or v2); None where it is not found."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
         for line in file:
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return 0
+            _, controllers, path = line.rstrip("\n").split(":", 2)
+            listing = f"/sys/fs/cgroup/{controllers}{path}/cgroup.procs"
+            if pid in _listed(listing):
+                return listing
+    return None
+
+
+def _listed(cgroup: str | None) -> list[int]:
+    if cgroup is None:
+        return []
+    try:
+        with open(cgroup, encoding="ascii") as file:
+            return [int(line) for line in file]
+    except (OSError, ValueError):
+        return []
+
+
+def _memory(pid: int) -> tuple[int, int]:
+    """Bytes of resident memory: now, and at its worst."""
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+        found = dict(line.split(":", 1) for line in file)
+    resident, highest = (int(found.get(key, "0 kB").split()[0]) * 1024 for key in ("VmRSS", "VmHWM"))
+    return resident, highest
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of the process and of those of its children that it has waited for."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def is_of_container(pid: int, container_id: str) -> bool:
@@ -75,8 +101,6 @@ def _boot() -> str:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
     except OSError:
-        import psutil
-
         return f"{psutil.boot_time():.0f}"
 
 
@@ -102,8 +126,6 @@ def started(pid: int) -> str | None:
 
 
 def _create_time(pid: int) -> str | None:
-    import psutil
-
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
@@ -113,8 +135,6 @@ def _create_time(pid: int) -> str | None:
 
 def descendants(pid: int) -> list[int]:
     """The process's children, their children and so on; none when it is gone."""
-    import psutil
-
     try:
         return [child.pid for child in psutil.Process(pid).children(recursive=True)]
     except psutil.Error:

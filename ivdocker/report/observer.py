@@ -5,13 +5,16 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ivdocker.errors import Failure
-    from ivdocker.report.verdict import MemoryTry, RunReport
+    from ivdocker.report.verdict import MemoryTry, Report, RunReport
     from ivdocker.requests.send import RequestResult
     from ivdocker.servers.base import ServingBinary
 
 
 class Observer:
     """Does nothing with it; who wants something done overrides what it is told."""
+
+    def planned(self, images: int, requests: int) -> None:
+        """What is going to be run: how many images, and how many requests are sent to each."""
 
     def server(self, binary: ServingBinary) -> None:
         """Which server the image is run as."""
@@ -33,3 +36,6 @@ class Observer:
 
     def failed_attempt(self, image: str, attempt: int, failure: Failure) -> None:
         """An attempt that failed; there will be another."""
+
+    def finished(self, report: Report) -> None:
+        """The verdict. Nothing is run any more."""

@@ -13,7 +13,7 @@ from ivdocker.errors import Failure
 from ivdocker.report.observer import Observer
 from ivdocker.report.verdict import MemoryTry, Report, RunReport
 from ivdocker.servers.base import ServingBinary
-from ivdocker.text import shorten
+from ivdocker.text import plural, shorten
 
 if TYPE_CHECKING:
     from ivdocker.requests.send import RequestResult
@@ -30,18 +30,22 @@ _WORDS = {"blessed": "blessed", "not_blessed": "not blessed", "no_verdict": "no 
 class Terminal(Observer):
     """Writes stage lines and verdicts. ``level``: 0 only the verdict, 1 the stages, 2 requests and answers too.
 
-    With several images each line bears its image. ``requests``: how many will be sent to each, where that is known.
+    With several images each line begins with its image.
     """
 
-    def __init__(self, stream: TextIO, level: int = 1, images: int = 1, requests: int = 0) -> None:
+    def __init__(self, stream: TextIO, level: int = 1) -> None:
         self._stream = stream
         self._level = level
-        self._several = images > 1
+        self._several = False
+        self._requests = 0
         self._colour = stream.isatty() and "NO_COLOR" not in os.environ
         self._lock = threading.Lock()
         self._since_pull_line: clock.Stopwatch | None = None
-        self._requests = requests
         self._asked: dict[str, _Progress] = {}
+
+    def planned(self, images: int, requests: int) -> None:
+        """What is going to be run."""
+        self._several, self._requests = images > 1, requests
 
     def server(self, binary: ServingBinary) -> None:
         """Which server the image is run as, where that is not evident."""
@@ -98,8 +102,8 @@ class Terminal(Observer):
         """An attempt that will be followed by another."""
         self._line(image, f"attempt {attempt} failed: {failure.code}: {failure.message}; trying again")
 
-    def verdict(self, report: Report) -> None:
-        """The end: for each image its verdict, and for one that is not blessed the cause and what to do."""
+    def finished(self, report: Report) -> None:
+        """For each image its verdict, and for one that is not blessed the cause and what to do."""
         for run in report.runs:
             self._line("", self._summary(report, run), _COLOURS[run.verdict])
             if run.memory_search and run.memory_search.smallest_bytes:
@@ -112,16 +116,16 @@ class Terminal(Observer):
     def recorded(self, report: Report, path: str) -> None:
         """What became of ``--record``."""
         if not report.blessed:
-            self._line("", f"nothing recorded in {path}: not all is well")
+            self._line("", f"nothing recorded in {path}: the model is not blessed on every image")
         elif self._level >= 1:
-            self._line("", f"recorded {report.runs[0].requests.sent} requests and answers in {path}")
+            self._line("", f"recorded {plural(report.runs[0].requests.sent, 'request')} and answers in {path}")
 
     def _summary(self, report: Report, run: RunReport) -> str:
         word = _WORDS[run.verdict].upper()
         parts = report.model.rstrip("/").split("/")
         name = "/".join(parts[-2:] if parts[-1].isdigit() else parts[-1:])
         if run.failure is None:
-            asked = f", {run.requests.sent} requests answered" if run.requests.sent else ""
+            asked = f", {plural(run.requests.sent, 'request')} answered" if run.requests.sent else ""
             return f"{word}  {name} on {run.image} (loaded{asked}, {sum(run.stages.values()):.2f} s)"
         return f"{word}  {name} on {run.image}: {run.failure.code}: {run.failure.message}"
 
@@ -177,11 +181,11 @@ def _figures(run: RunReport) -> Iterator[str]:
     if asked.sent > 1 and asked.p50_ms is not None:
         yield f"p50 {asked.p50_ms:.1f} ms, p95 {asked.p95_ms:.1f} ms, p99 {asked.p99_ms:.1f} ms"
     if used.peak_memory_bytes is not None:
-        yield f"peak memory {used.peak_memory_bytes / (1 << 20):.0f} MB"
+        yield f"peak memory {used.peak_memory_bytes / (1 << 20):.0f} MiB"
     if used.cpu_seconds is not None:
         yield f"{used.cpu_seconds:.1f} s of CPU"
     if run.log_errors is not None:
-        yield f"{run.log_errors} error{'' if run.log_errors == 1 else 's'} in the log"
+        yield f"{plural(run.log_errors, 'error')} in the log"
 
 
 def _short(value: Any) -> str:

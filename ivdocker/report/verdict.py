@@ -1,13 +1,24 @@
-"""The verdict, as plain data."""
+"""The verdict, as plain data: for each image a RunReport, over all of them a Report."""
 
+from __future__ import annotations
+
+import json
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from contextlib import suppress
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
 from ivdocker.container.usage import Usage
+from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.parse import EngineVersion
 from ivdocker.errors import Failure
 
 Verdict = Literal["blessed", "not_blessed", "no_verdict"]
+
+SCHEMA = "ivdocker/report/v1"
+"""Of the JSON report. Keys are only ever added."""
+
+_VERSION_TIMEOUT_S = 10.0
 
 EXIT_CODES: dict[Verdict, int] = {"blessed": 0, "not_blessed": 1, "no_verdict": 3}
 
@@ -40,6 +51,10 @@ class MemorySearch(NamedTuple):
 
     smallest_bytes: int | None
     tries: tuple[MemoryTry, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        tries = [{**tried._asdict(), "seconds": round(tried.seconds, 3)} for tried in self.tries]
+        return {"smallest_bytes": self.smallest_bytes, "tries": tries}
 
 
 class RunReport:
@@ -81,15 +96,63 @@ class RunReport:
             return "blessed"
         return "no_verdict" if self.failure.is_environment else "not_blessed"
 
+    def __repr__(self) -> str:
+        return f"<RunReport {self.image}: {_summary(self)}>"
 
-class Report(NamedTuple):
-    """The verdict on a model: blessed on every image, or not; not blessed on one weighs more than no verdict on
-    another."""
+    def to_dict(self) -> dict[str, Any]:
+        """As in the JSON report; seconds are rounded to milliseconds."""
+        return {
+            "image": self.image,
+            "image_id": self.image_id,
+            "server": self.server,
+            "server_reason": self.server_reason,
+            "verdict": self.verdict,
+            "attempts": self.attempts,
+            "stages": {stage: round(seconds, 3) for stage, seconds in self.stages.items()},
+            "endpoints": self.endpoints,
+            "requests": self.requests._asdict(),
+            "resources": self.resources._asdict(),
+            "load_seconds": None if self.load_seconds is None else round(self.load_seconds, 3),
+            "log_errors": self.log_errors,
+            "memory_search": self.memory_search.to_dict() if self.memory_search else None,
+            "failure": self.failure._asdict() if self.failure else None,
+            "history": [failure._asdict() for failure in self.history],
+            "kept": self.kept,
+        }
 
-    model: str
-    seconds: float
-    runs: Sequence[RunReport]
-    engine: EngineVersion | None = None
+
+class Report:
+    """The verdict on a model: blessed when it is blessed on every image. An image on which it is not blessed weighs
+    more than one on which there is no verdict.
+
+    ``seconds``: how long all took. ``asked``: the engine that it was asked of.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        seconds: float,
+        runs: Sequence[RunReport],
+        asked: Engine | None = None,
+    ) -> None:
+        self.model = model
+        self.seconds = seconds
+        self.runs = runs
+        self._asked = asked
+
+    def __repr__(self) -> str:
+        runs = "; ".join(f"{run.image}: {_summary(run)}" for run in self.runs)
+        return f"<Report {self.verdict}: {self.model} on {runs}>"
+
+    @cached_property
+    def engine(self) -> EngineVersion | None:
+        """Which engine it was: a docker call when this is first read. None when no engine answers; why is the run's
+        failure."""
+        if self._asked is None:
+            return None
+        with suppress(EngineError):
+            return self._asked.version(timeout_s=min(_VERSION_TIMEOUT_S, self._asked.timeout_s))
+        return None
 
     @property
     def verdict(self) -> Verdict:
@@ -104,3 +167,24 @@ class Report(NamedTuple):
     def exit_code(self) -> int:
         """0 blessed, 1 not blessed, 3 no verdict."""
         return EXIT_CODES[self.verdict]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON report (schema ``ivdocker/report/v1``)."""
+        engine = self.engine
+        return {
+            "schema": SCHEMA,
+            "verdict": self.verdict,
+            "model": self.model,
+            "engine": engine._asdict() if engine else None,
+            "seconds": round(self.seconds, 3),
+            "runs": [run.to_dict() for run in self.runs],
+        }
+
+    def to_json(self) -> str:
+        """The same as text; valid UTF-8 whatever a server said."""
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+        return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _summary(run: RunReport) -> str:
+    return run.verdict if run.failure is None else f"{run.verdict}: {run.failure.code}: {run.failure.message}"

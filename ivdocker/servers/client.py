@@ -23,12 +23,9 @@ METADATA_TIMEOUT_S = 10.0
 REQUEST_TIMEOUT_S = 60.0
 """Seconds that one request may take by default."""
 
-POLLING_INTERVAL_S = 0.01
-"""Seconds of the longest pause between two readiness probes."""
-
-_FIRST_PAUSE_S = 0.002
-"""Seconds of the first pause between two readiness probes. Each further pause is twice as long: a server that is almost
-ready at the first probe is seen to be ready within milliseconds."""
+_CHECK_S = 0.02
+"""Seconds between two looks at the container, which cost nothing: a server's death is seen at once however rarely the
+server itself is asked."""
 
 _END_NOTICE_S = 3.0
 """Seconds to wait, after a connection broke, for the engine to report that the container has ended."""
@@ -132,16 +129,18 @@ class BaseModelServerClient(abc.ABC):
         """The model's state by one readiness probe, in TFX's form."""
         return self.probe(clock.Deadline.after(PROBE_TIMEOUT_S)).state
 
-    def WaitUntilModelLoaded(self, deadline: float, polling_interval_sec: float = POLLING_INTERVAL_S) -> None:
+    def WaitUntilModelLoaded(self, deadline: float, polling_interval_sec: float | None = None) -> None:
         """Wait until all models are ready.
 
         ``deadline``: UTC timestamp in seconds. ``polling_interval_sec``: the longest pause between two readiness
-        probes, in seconds; at most 0.01. Raises ValidationFailed when a model cannot be loaded, DeadlineExceeded when
-        the deadline passes, and what ``endpoint.check()`` raises when the server has ended.
+        probes, in seconds; None lets the pause grow with the time waited (:func:`ivdocker.clock.pauses`). Raises
+        ValidationFailed when a model cannot be loaded, DeadlineExceeded when the deadline passes, and what
+        ``endpoint.check()`` raises when the server has ended.
         """
         watch, limit = clock.Stopwatch(), clock.Deadline.from_utc(deadline)
+        longest = float("inf") if polling_interval_sec is None else polling_interval_sec
+        pauses = clock.pauses()
         last: Readiness | None = None
-        pause = _FIRST_PAUSE_S
         while not limit.expired:
             self.endpoint.check()
             readiness = self.probe(limit.earlier(PROBE_TIMEOUT_S))
@@ -152,9 +151,14 @@ class BaseModelServerClient(abc.ABC):
                 raise error_for(self._unavailable(readiness))
             # A probe that the deadline cut short says less than the one before it.
             last = readiness if last is None or limit.remaining else last
-            clock.sleep(min(polling_interval_sec, pause, limit.remaining))
-            pause = min(pause * 2, POLLING_INTERVAL_S)
+            self._pause(limit.earlier(min(next(pauses), longest)))
         raise DeadlineExceeded(failure=self._load_timeout(watch.seconds, last))
+
+    def _pause(self, until: clock.Deadline) -> None:
+        """Raises what ``endpoint.check()`` raises."""
+        while not until.expired:
+            clock.sleep(min(_CHECK_S, until.remaining))
+            self.endpoint.check()
 
     def SendRequests(self, requests: list[Any]) -> None:
         """Send request bodies one after another.
@@ -225,7 +229,7 @@ class BaseModelServerClient(abc.ABC):
         limit = clock.Deadline.after(_END_NOTICE_S if may_be_the_end else 0)
         self.endpoint.check()
         while not limit.expired:
-            clock.sleep(POLLING_INTERVAL_S)
+            clock.sleep(_CHECK_S)
             self.endpoint.check()
         self._survived_a_break |= may_be_the_end
 

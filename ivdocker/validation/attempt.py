@@ -1,35 +1,28 @@
-"""One model on one image: run it, wait until it is ready, ask it, and say what came of it."""
+"""One model on one image: run it, wait until it is ready, send it requests, and say what came of it."""
+
+from __future__ import annotations
 
 import os
 import re
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ivdocker import clock
-from ivdocker.container.options import RunOptions
-from ivdocker.container.runner import LocalDockerRunner
-from ivdocker.diagnosis import log_errors, stop
+from ivdocker.container.container import Container
+from ivdocker.diagnosis import log_errors
+from ivdocker.diagnosis import stop as stop_diagnosis
 from ivdocker.diagnosis.explain import log_tail
-from ivdocker.engine.client import Engine, EngineError
-from ivdocker.engine.parse import EngineVersion
-from ivdocker.errors import EnvironmentFailed, Failure, GracefulShutdown, InfraValidationError, UsageError
-from ivdocker.model_path import ModelPath
+from ivdocker.errors import Failure, GracefulShutdown, InfraValidationError, UsageError
 from ivdocker.report.observer import Observer
 from ivdocker.report.verdict import RequestFigures, RunReport
+from ivdocker.requests.make.synthesize import synthesize
+from ivdocker.requests.model import Request
+from ivdocker.requests.send import RequestResult, RequestStats, SendOptions, send_all
 from ivdocker.servers.base import ServingBinary
 from ivdocker.servers.client import BaseModelServerClient
-from ivdocker.tfx import ServingSpec
-from ivdocker.validation.budgets import Budgets, exceeded
-
-if TYPE_CHECKING:
-    from ivdocker.requests.model import Request
-    from ivdocker.requests.send import RequestResult, RequestStats
-
-LOAD_TIMEOUT_S = 300.0
-"""Seconds that loading may take, TFX's default."""
+from ivdocker.validation.budgets import exceeded
+from ivdocker.validation.plan import Job
 
 MAY_CHANGE = frozenset(
     {
@@ -46,70 +39,13 @@ MAY_CHANGE = frozenset(
 )
 """Failures that another try may not meet; a model that cannot be loaded will not load the second time either."""
 
-_VERSION_TIMEOUT_S = 10.0
-_TICK_S = 0.02
 
-
-class Keeper(Protocol):
-    """Keeps the outcomes of one attempt."""
-
-    def restart(self) -> None: ...
-
-    def add(self, outcome: "RequestResult") -> None: ...
-
-
-class WarmupNotes(Protocol):
-    """Takes down requests for a warm-up file, and writes it."""
-
-    def begin(self, client: BaseModelServerClient) -> None: ...
-
-    def add(self, outcome: "RequestResult") -> None: ...
-
-    def write(self) -> str: ...
-
-
-class Job(NamedTuple):
-    """What to validate, wholly worked out: nothing in it is looked up again."""
-
-    model: ModelPath
-    binaries: Sequence[ServingBinary]
-    spec: ServingSpec = ServingSpec()
-    options: RunOptions = RunOptions()
-    requests: Iterable["Request"] = ()
-    synthesize: int = 0
-    """How many requests are made up for the model's inputs."""
-    seed: int = 0
-    deterministic: bool = False
-    """Whether each request is sent twice and must be answered the same."""
-    repeat: int = 1
-    """How often all requests are sent."""
-    concurrency: int = 1
-    """How many requests are under way at a time."""
-    budgets: Budgets = Budgets()
-    find_memory: bool = False
-    """Whether the smallest memory limit is looked for, once the run is blessed."""
-    record: str | os.PathLike[str] | None = None
-    """The requests file that a good run's answers are written to."""
-    against: ServingBinary | None = None
-    """The image that is run first: its answers are what is expected of the others."""
-    warmup: WarmupNotes | None = None
-    """What takes down the first of the images' requests for TensorFlow Serving's warm-up; its owner writes it."""
-    keepers: Sequence[Keeper] = ()
-    """What keeps the outcomes of the last attempt."""
-    timeout_s: float = LOAD_TIMEOUT_S
-    jobs: int = 1
-    tries: int = 1
-    names_engine: bool = True
-    """Whether the report is to say which engine it was, which takes a docker call."""
-    observer: Observer = Observer()
-
-
-def run_one(job: Job, binary: ServingBinary, engine: "EngineQuestion") -> RunReport:
+def run_one(job: Job, binary: ServingBinary) -> RunReport:
     """One image of the job, tried again where that may help. Raises UsageError, GracefulShutdown."""
     history: list[Failure] = []
     job.observer.server(binary)
     while True:
-        report = _run_once(job, binary, engine, len(history) + 1)
+        report = _Attempt(job, binary, len(history) + 1).run()
         report.attempts, report.history = len(history) + 1, tuple(history)
         failure = report.failure
         if failure is None or failure.code not in MAY_CHANGE or report.attempts == job.tries:
@@ -118,151 +54,139 @@ def run_one(job: Job, binary: ServingBinary, engine: "EngineQuestion") -> RunRep
         job.observer.failed_attempt(binary.image, report.attempts, failure)
 
 
-def _run_once(job: Job, binary: ServingBinary, engine: "EngineQuestion", attempt: int) -> RunReport:
-    report = RunReport(binary.image, binary.kind)
-    report.server_reason = binary.server_reason
-    report.engine_program = job.options.engine
-    options = job.options._replace(evidence=_evidence_folder(job, binary, attempt))
-    runner = LocalDockerRunner(
-        job.model.location,
-        binary,
-        job.spec,
-        options,
-        lambda output, so_far: job.observer.pull(binary.image, output, so_far),
-    )
-    stages = _Stages(report, job.observer)
-    try:
-        _attempt(job, binary, runner, stages)
-    except (GracefulShutdown, UsageError):
-        raise
-    except InfraValidationError as error:
-        report.failure = _with_evidence(error, stages.current, runner)
-    finally:
-        if job.names_engine:
-            engine.ask()
-        _stop(report, runner, options, stages)
-    if report.failure is None and options.graceful_stop:
-        failure = stop.failure_of(runner.stopped_with, options.grace_s)
-        report.failure = failure and failure.at("stop", runner.command)
-    return report
-
-
-def _stop(report: RunReport, runner: LocalDockerRunner, options: RunOptions, stages: "_Stages") -> None:
-    with stages.timed("stop") as stage:
-        report.kept = runner.Leave() if report.failure and options.keep else None
-        runner.Stop()
-        report.kept_network = report.kept is not None and options.offline
-        if report.log_errors is None and runner.was_made:
-            # It was ready, and had answered, before its log was read.
-            report.log_errors = log_errors.count(runner.GetLogs() or "")
-        if report.kept:
-            stage.text = f"container {report.kept} left as it is"
-        elif runner.was_made:
-            ended = "" if runner.stopped_with is None else f"exit code {runner.stopped_with} after SIGTERM, "
-            stage.text = ended + ("container removed" if runner.was_removed else "container NOT removed")
-
-
-def _evidence_folder(job: Job, binary: ServingBinary, attempt: int) -> str | None:
-    if job.options.evidence is None:
-        return None
-    image = re.sub(r"[^A-Za-z0-9_.-]+", "-", binary.image)
-    return os.path.join(job.options.evidence, f"{image}-{attempt}")
-
-
-def _attempt(job: Job, binary: ServingBinary, runner: LocalDockerRunner, stages: "_Stages") -> None:
-    report = stages.report
-    with stages.timed("start") as stage:
-        runner.Start()
-        stage.text = f"{runner.engine_name} run {binary.image}"
-    if runner.pull_seconds is not None:
-        stages.split("start", "pull", runner.pull_seconds)
-    deadline = clock.utc() + job.timeout_s
-    with stages.timed("running") as stage:
-        runner.WaitUntilRunning(deadline)
-        endpoint = runner.GetEndpoint()
-        report.image_id, report.endpoints = runner.image_id, endpoint.addresses
-        stage.text = ", ".join(f"{protocol} {address}" for protocol, address in endpoint.addresses.items())
-    client = binary.MakeClient(endpoint)
-    with _measured(job, report, runner):
-        with stages.timed("load") as stage:
-            client.WaitUntilModelLoaded(deadline)
-            stage.text = ready_text(client.models)
-        if asks(job):
-            _query(job, binary, runner, client, stages)
-    failure = exceeded(job.budgets, report)
-    if failure:
-        raise InfraValidationError(failure=failure)
-
-
-@contextmanager
-def _measured(job: Job, report: RunReport, runner: LocalDockerRunner) -> Iterator[None]:
-    usage, log = runner.measure(), runner.GetLogs
-    try:
-        yield
-        if job.budgets.log_errors is not None:
-            log = runner.read_log
-    finally:
-        report.resources = usage.close(needed=job.budgets.memory_bytes is not None)
-        text = log()
-        report.log_errors = log_errors.count(text) if text else None
-        job.observer.measured(report)
-
-
-def _query(
-    job: Job, binary: ServingBinary, runner: LocalDockerRunner, client: BaseModelServerClient, stages: "_Stages"
-) -> None:
-    from ivdocker.requests.send import SendOptions, send_all
-
-    for keeper in job.keepers:
-        keeper.restart()
-    if job.warmup:
-        job.warmup.begin(client)
-    with stages.timed("query") as stage:
-        pace = SendOptions(job.deterministic, job.repeat, job.concurrency)
-        asked = _RequestStream(job, binary, client)
-        told = partial(_tell, job, binary, runner)
-        tally = send_all(client, asked, told, pace, partial(binary.inputs, job.model))
-        stages.report.requests = _figures(tally)
-        good = tally.sent - tally.failed - tally.mismatched
-        stage.text = f"{good} of {tally.sent} requests answered as they should be" if tally.sent else ""
-    may_fail = job.budgets.error_rate is not None and tally.sent > 0
-    if tally.first_failure is not None and not may_fail:
-        raise InfraValidationError(failure=tally.first_failure)
-
-
 def ready_text(models: Sequence[str]) -> str:
     """That they are ready, in words."""
     return f"model {models[0]} is ready" if len(models) == 1 else f"models {', '.join(models)} are ready"
 
 
-def asks(job: Job) -> bool:
-    """Whether there is anything to send."""
-    return bool(job.requests) or job.synthesize > 0
+class _Attempt:
+    """One container, from its start to its end, and the report on it."""
+
+    def __init__(self, job: Job, binary: ServingBinary, number: int) -> None:
+        self.report = RunReport(binary.image, binary.kind)
+        self.report.server_reason = binary.server_reason
+        self.report.engine_program = job.options.engine
+        self._job = job
+        self._binary = binary
+        self._options = job.options._replace(evidence=_evidence_folder(job.options.evidence, binary.image, number))
+        on_pull = partial(job.observer.pull, binary.image)
+        self._container = Container(job.engine, job.model.location, binary, self._options, on_pull)
+        self._stages = _Stages(self.report, job.observer)
+
+    def run(self) -> RunReport:
+        """Raises UsageError, GracefulShutdown."""
+        try:
+            self._try()
+        except (GracefulShutdown, UsageError):
+            raise
+        except InfraValidationError as error:
+            self.report.failure = self._with_evidence(error)
+        finally:
+            self._stop()
+        if self.report.failure is None and self._options.graceful_stop:
+            exit_code, grace_s = self._container.exit_code_after_sigterm, self._options.grace_s or 0
+            failure = stop_diagnosis.failure_of(exit_code, grace_s)
+            self.report.failure = failure and failure.at("stop", self._container.command)
+        return self.report
+
+    def _try(self) -> None:
+        job, container = self._job, self._container
+        with self._stages.timed("start") as stage:
+            container.start()
+            stage.text = f"{job.engine.dialect.name} run {self._binary.image}"
+        if container.pull_seconds is not None:
+            self._stages.split("start", "pull", container.pull_seconds)
+        deadline = clock.utc() + job.timeout_s
+        with self._stages.timed("running") as stage:
+            container.wait_until_running(clock.Deadline.from_utc(deadline))
+            self.report.image_id, self.report.endpoints = container.image_id, container.endpoint.addresses
+            stage.text = ", ".join(f"{protocol} {address}" for protocol, address in self.report.endpoints.items())
+        client = self._binary.MakeClient(container.endpoint)
+        with self._measured():
+            with self._stages.timed("load") as stage:
+                client.WaitUntilModelLoaded(deadline)
+                stage.text = ready_text(client.models)
+            if job.has_requests:
+                self._send_requests(client)
+        failure = exceeded(job.budgets, self.report)
+        if failure:
+            raise InfraValidationError(failure=failure)
+
+    @contextmanager
+    def _measured(self) -> Iterator[None]:
+        """What the container takes, and what its log says, until the block is left."""
+        budgets, usage, read_log = self._job.budgets, self._container.measure(), self._container.log_so_far
+        try:
+            yield
+            if budgets.log_errors is not None:
+                read_log = self._container.log
+        finally:
+            self.report.resources = usage.close(needed=budgets.memory_bytes is not None)
+            text = read_log()
+            self.report.log_errors = log_errors.count(text) if text else None
+            self._job.observer.measured(self.report)
+
+    def _send_requests(self, client: BaseModelServerClient) -> None:
+        job = self._job
+        for sink in job.sinks:
+            sink.restart()
+        if job.warmup:
+            job.warmup.begin(client)
+        with self._stages.timed("query") as stage:
+            options = SendOptions(job.checks.deterministic, job.checks.repeat, job.checks.concurrency)
+            stream = _RequestStream(job, self._binary, client)
+            stats = send_all(client, stream, self._keep, options, partial(self._binary.inputs, job.model))
+            self.report.requests = _figures(stats)
+            good = stats.sent - stats.failed - stats.mismatched
+            stage.text = f"{good} of {stats.sent} requests answered as they should be" if stats.sent else ""
+        may_fail = job.budgets.error_rate is not None and stats.sent > 0
+        if stats.first_failure is not None and not may_fail:
+            raise InfraValidationError(failure=stats.first_failure)
+
+    def _keep(self, result: RequestResult) -> None:
+        self._job.observer.outcome(self._binary.image, result)
+        if self._container.evidence:
+            self._container.evidence.outcome(result.as_dict())
+        for sink in self._job.sinks:
+            sink.add(result)
+        if self._job.warmup:
+            self._job.warmup.add(result)
+
+    def _with_evidence(self, error: InfraValidationError) -> Failure:
+        failure = error.failure or Failure("engine-error", str(error))
+        log_may_tell = not failure.is_environment and failure.code != "budget-exceeded"
+        if log_may_tell and not failure.log_tail:
+            failure = failure._replace(log_tail=log_tail(self._container.log()))
+        return failure.at(self._stages.current, self._container.command)
+
+    def _stop(self) -> None:
+        report, container = self.report, self._container
+        with self._stages.timed("stop") as stage:
+            report.kept = container.leave() if report.failure and self._options.keep else None
+            container.stop()
+            report.kept_network = report.kept is not None and self._options.offline
+            if report.log_errors is None and container.was_made:
+                # It was ready, and had answered, before its log was read.
+                report.log_errors = log_errors.count(container.log())
+            if report.kept:
+                stage.text = f"container {report.kept} left as it is"
+            elif container.was_made:
+                code = container.exit_code_after_sigterm
+                ended = "" if code is None else f"exit code {code} after SIGTERM, "
+                stage.text = ended + ("container removed" if container.was_removed else "container NOT removed")
 
 
 class _RequestStream:
-    """All requests of a job, as often as they are asked for: those of the files, then those that are made up."""
+    """All requests of a job, each time it is iterated: those of the files, then those that are made up."""
 
     def __init__(self, job: Job, binary: ServingBinary, client: BaseModelServerClient) -> None:
         self._job, self._binary, self._client = job, binary, client
 
-    def __iter__(self) -> "Iterator[Request]":
+    def __iter__(self) -> Iterator[Request]:
         job = self._job
         yield from job.requests
         if job.synthesize:
-            from ivdocker.requests.make.synthesize import synthesize
-
             yield from synthesize(self._client, self._binary, job.model, job.synthesize, job.seed)
-
-
-def _tell(job: Job, binary: ServingBinary, runner: LocalDockerRunner, outcome: "RequestResult") -> None:
-    job.observer.outcome(binary.image, outcome)
-    if runner.evidence:
-        runner.evidence.outcome(outcome.as_dict())
-    for keeper in job.keepers:
-        keeper.add(outcome)
-    if job.warmup:
-        job.warmup.add(outcome)
 
 
 class _Stage:
@@ -273,8 +197,8 @@ class _Stages:
     """Times the stages of one run and tells the observer of each that was completed."""
 
     def __init__(self, report: RunReport, observer: Observer) -> None:
-        self.report = report
         self.current = "start"
+        self._report = report
         self._observer = observer
 
     @contextmanager
@@ -285,53 +209,24 @@ class _Stages:
         try:
             yield stage
         finally:
-            self.report.stages[name] = watch.seconds
+            self._report.stages[name] = watch.seconds
         if stage.text:
-            self._observer.stage(self.report.image, name, watch.seconds, stage.text)
+            self._observer.stage(self._report.image, name, watch.seconds, stage.text)
 
     def split(self, name: str, part: str, seconds: float) -> None:
         """A part of a stage becomes a stage of its own."""
-        self.report.stages = {part: seconds, **self.report.stages, name: self.report.stages[name] - seconds}
+        stages = self._report.stages
+        self._report.stages = {part: seconds, **stages, name: stages[name] - seconds}
 
 
-def _with_evidence(error: InfraValidationError, stage: str, runner: LocalDockerRunner) -> Failure:
-    failure = error.failure or Failure("engine-error", str(error))
-    log_may_tell = not failure.is_environment and failure.code != "budget-exceeded"
-    if log_may_tell and not failure.log_tail:
-        with suppress(EnvironmentFailed):
-            failure = failure._replace(log_tail=log_tail(runner.GetLogs() or runner.read_log()))
-    return failure.at(stage, runner.command)
+def _evidence_folder(evidence: str | os.PathLike[str] | None, image: str, attempt: int) -> str | None:
+    if evidence is None:
+        return None
+    return os.path.join(evidence, f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', image)}-{attempt}")
 
 
-def _figures(tally: "RequestStats") -> RequestFigures:
-    p50, p95, p99 = (tally.percentile(percent) for percent in (50, 95, 99))
-    first = tally.milliseconds[0] if tally.milliseconds else None
-    rate = (tally.failed + tally.mismatched) / tally.sent if tally.sent else None
-    return RequestFigures(tally.sent, tally.failed, tally.mismatched, p50, p95, p99, first, rate)
-
-
-class EngineQuestion:
-    """Which engine this is, asked in a thread while the first container stops: then nothing waits for it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._version: EngineVersion | None = None
-        self._thread: threading.Thread | None = None
-
-    def ask(self) -> None:
-        """The first call asks, further ones do nothing."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._ask, name="ivdocker-version", daemon=True)
-            self._thread.start()
-
-    def answer(self) -> EngineVersion | None:
-        """None when no engine says; why is the run's failure."""
-        if self._thread:
-            self._thread.join()
-        return self._version
-
-    def _ask(self) -> None:
-        # Two forks at once take twice as long each, and docker stop is waited for.
-        clock.sleep(_TICK_S)
-        with suppress(EngineError):
-            self._version = self._engine.version(timeout_s=min(_VERSION_TIMEOUT_S, self._engine.timeout_s))
+def _figures(stats: RequestStats) -> RequestFigures:
+    p50, p95, p99 = (stats.percentile(percent) for percent in (50, 95, 99))
+    first = stats.milliseconds[0] if stats.milliseconds else None
+    rate = (stats.failed + stats.mismatched) / stats.sent if stats.sent else None
+    return RequestFigures(stats.sent, stats.failed, stats.mismatched, p50, p95, p99, first, rate)

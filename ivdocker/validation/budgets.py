@@ -1,14 +1,14 @@
 """What a good run may cost at most, and whether one cost more. Pure."""
 
-import re
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from ivdocker.errors import Failure, UsageError
 from ivdocker.report.verdict import RunReport
 
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_MEGABYTE = 1 << 20
+_MEBIBYTE = 1 << 20
 
 
 class Budgets(NamedTuple):
@@ -64,20 +64,12 @@ def _exceeded(budgets: Budgets, run: RunReport) -> Iterator[str]:
         ("the p95 latency was", " ms", asked.p95_ms, budgets.p95_ms),
         ("the p99 latency was", " ms", asked.p99_ms, budgets.p99_ms),
         ("the error rate was", "", asked.error_rate, budgets.error_rate),
-        ("peak memory was", " MB", _megabytes(run.resources.peak_memory_bytes), _megabytes(budgets.memory_bytes)),
+        ("peak memory was", " MiB", _mebibytes(run.resources.peak_memory_bytes), _mebibytes(budgets.memory_bytes)),
         ("errors in the server's log:", "", run.log_errors, budgets.log_errors),
     ):
         if figure is not None and limit is not None and figure > limit:
             yield f"{what} {figure:.4g}{unit}, at most {limit:.4g}{unit} was allowed"
 
 
-def size(text: str) -> int:
-    """Bytes of a size as docker writes it: ``512m``, ``2g``, ``1.5GB``; units are powers of 1024. Raises UsageError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", text.strip().lower())
-    if match is None:
-        raise UsageError(f"{text!r} is no size; write it as docker does: 512m, 2g")
-    return int(float(match[1]) * _UNITS[match[2]])
-
-
-def _megabytes(size_bytes: int | None) -> float | None:
-    return None if size_bytes is None else size_bytes / _MEGABYTE
+def _mebibytes(size_bytes: int | None) -> float | None:
+    return None if size_bytes is None else size_bytes / _MEBIBYTE

@@ -2,43 +2,64 @@
 
 from __future__ import annotations
 
+import math
+import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ivdocker.container.labels import new_name
-from ivdocker.container.runner import LocalDockerRunner, engine_for
+from ivdocker.container.options import RunOptions
+from ivdocker.container.plan import container_spec
 from ivdocker.requests.make.with_body import lacks_body
 from ivdocker.requests.model import Request
+from ivdocker.requests.read.files import open_requests
+from ivdocker.servers.base import ServingBinary
 from ivdocker.servers.client import BaseModelServerClient
-from ivdocker.validation.attempt import Job
+from ivdocker.text import plural
+from ivdocker.validation.plan import Checks, Job, Subject, plan
 
 
-def commands(job: Job) -> Iterator[str]:
+def commands(
+    subject: Subject,
+    options: RunOptions,
+    checks: Checks,
+    requests: str | os.PathLike[str] | list[Any] | None,
+    synthesize: int,
+    seed: int,
+) -> Iterator[str]:
     """For each image: run, ask for readiness, send the requests, stop, remove. Raises UsageError."""
-    engine = engine_for(job.spec.local_docker, job.options.engine)
-    for binary in [*filter(None, [job.against]), *job.binaries]:
-        name = new_name()
-        spec = LocalDockerRunner(job.model.location, binary, job.spec, job.options).plan(name)
-        docker = shlex.join(engine.command([]))
-        # Without the labels: a container of somebody's own is not an orphan of ours.
-        yield engine.run_command(spec._replace(labels={}))
-        client = binary.MakeClient("127.0.0.1:0")
-        address, state_address = (
-            f"http://$({docker} port {name} {binary.ports[protocol]}/tcp)"
-            for protocol in ("http", client.state_protocol)
-        )
-        yield f"curl {state_address}{shlex.quote(client.ready_path())}"
-        if job.synthesize:
-            yield f"# {job.synthesize} requests made up for the inputs that the server tells, with the seed {job.seed}"
-        for request in job.requests:
-            yield _curl(request, client, address)
-        yield f"{docker} stop {engine.dialect.stop_timeout_flag}={job.options.grace_s} {name}"
-        yield f"{docker} rm --force --volumes {name}"
+    job = plan(subject, options, checks)
+    with open_requests(requests) as loaded:
+        job = job._replace(requests=loaded, synthesize=synthesize, seed=seed)
+        for binary in [*filter(None, [job.reference]), *job.binaries]:
+            yield from _commands(job, binary)
 
 
-def _curl(request: Request, client: BaseModelServerClient, address: str) -> str:
-    if lacks_body(request):
-        return f"# {request.where}: its body is made when the loaded model has told its inputs"
-    message = request.message
-    words = ["curl", *client.curl_arguments(message), address + shlex.quote(client.path_of(message))]
-    return " ".join(words + (["<", shlex.quote(request.file)] if request.file else []))
+def _commands(job: Job, binary: ServingBinary) -> Iterator[str]:
+    engine, name = job.engine, new_name()
+    spec = container_spec(job.model.location, binary, job.options, engine, name)
+    docker = shlex.join(engine.command([]))
+    # Without the labels: a container of somebody's own is not an orphan of ours.
+    yield engine.run_command(spec._replace(labels={}))
+    client = binary.MakeClient("127.0.0.1:0")
+    address, state_address = (
+        f"http://$({docker} port {name} {binary.ports[protocol]}/tcp)" for protocol in ("http", client.state_protocol)
+    )
+    yield f"curl {state_address}{shlex.quote(client.ready_path())}"
+    if job.synthesize:
+        made = plural(job.synthesize, "request")
+        yield f"# {made} made up for the inputs that the server names, with the seed {job.seed}"
+    yield from _curls(job.requests, client, address)
+    yield f"{docker} stop {engine.dialect.stop_timeout_flag}={math.ceil(job.options.grace_s or 0)} {name}"
+    yield f"{docker} rm --force --volumes {name}"
+
+
+def _curls(requests: Iterable[Request], client: BaseModelServerClient, address: str) -> Iterator[str]:
+    for request in requests:
+        if lacks_body(request):
+            yield f"# {request.where}: its body is made when the loaded model has told its inputs"
+            continue
+        message = request.message
+        words = ["curl", *client.curl_arguments(message), address + shlex.quote(client.path_of(message))]
+        yield " ".join(words + (["<", shlex.quote(request.file)] if request.file else []))

@@ -8,7 +8,8 @@ from ivdocker.errors import Failure
 from ivdocker.report.observer import Observer
 from ivdocker.report.verdict import MemorySearch, MemoryTry, RunReport
 from ivdocker.servers.base import ServingBinary
-from ivdocker.validation.attempt import EngineQuestion, Job, run_one
+from ivdocker.validation.attempt import run_one
+from ivdocker.validation.plan import Job
 
 _MEGABYTE = 1 << 20
 _SMALLEST = 8 * _MEGABYTE
@@ -31,21 +32,20 @@ class _Bounds(NamedTuple):
         return self.high - self.low <= max(_STEP, self.high * _PRECISION)
 
 
-def find_memory(job: Job, binary: ServingBinary, engine: EngineQuestion, report: RunReport) -> None:
+def find_memory(job: Job, binary: ServingBinary, report: RunReport) -> None:
     """Adds to the report of a run that was blessed what was found, to 5 %, at least 4 MB; an environment that fails
     meanwhile is the run's failure. Each try is a whole run, told to the job's observer."""
-    search = _Search(job, binary, engine)
+    search = _Search(job, binary)
     smallest = search.run(report.resources.peak_memory_bytes or _SMALLEST)
     report.memory_search = MemorySearch(smallest, tuple(search.tries))
     report.failure = search.failure
 
 
 class _Search:
-    def __init__(self, job: Job, binary: ServingBinary, engine: EngineQuestion) -> None:
-        self._job = job._replace(observer=Observer(), tries=1, keepers=(), warmup=None)
+    def __init__(self, job: Job, binary: ServingBinary) -> None:
+        self._job = job._replace(observer=Observer(), tries=1, sinks=(), warmup=None)
         self._observer = job.observer
         self._binary = binary
-        self._engine = engine
         self.tries: list[MemoryTry] = []
         self.failure: Failure | None = None
 
@@ -72,7 +72,7 @@ class _Search:
     def _runs_with(self, limit: int) -> bool:
         options = self._job.options._replace(memory=f"{limit}b", evidence=None, keep=False)
         watch = clock.Stopwatch()
-        report = run_one(self._job._replace(options=options), self._binary, self._engine)
+        report = run_one(self._job._replace(options=options), self._binary)
         if report.failure is not None and report.failure.is_environment:
             self.failure = report.failure
             return False

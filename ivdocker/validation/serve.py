@@ -1,4 +1,4 @@
-"""Runs a model server for as long as a ``with`` block lasts."""
+"""The other front door: a model server for as long as a ``with`` block lasts."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from contextlib import contextmanager
 from typing import Any
 
 from ivdocker import clock
-from ivdocker.container.runner import LocalDockerRunner
+from ivdocker.container.container import Container
+from ivdocker.container.options import RunOptions
 from ivdocker.errors import UsageError
+from ivdocker.requests.make.synthesize import example
 from ivdocker.servers.client import REQUEST_TIMEOUT_S, BaseModelServerClient
 from ivdocker.servers.records import Endpoint
-from ivdocker.validation.attempt import LOAD_TIMEOUT_S, Job
-from ivdocker.validation.validate import plan
+from ivdocker.validation.argument_types import check_types
+from ivdocker.validation.plan import LOAD_TIMEOUT_S, Job, Subject, plan
 
 
 class Server:
-    """A model server that runs and whose model is ready."""
+    """A model server that runs and whose model is ready; :func:`serve` makes it."""
 
-    def __init__(self, job: Job, runner: LocalDockerRunner, client: BaseModelServerClient) -> None:
+    def __init__(self, job: Job, container: Container, client: BaseModelServerClient) -> None:
         self._job = job
-        self._runner = runner
+        self._container = container
         self._client = client
         self.model_name = job.binaries[0].model_name
 
@@ -33,25 +35,24 @@ class Server:
     @property
     def endpoint(self) -> Endpoint:
         """The address of its main port; ``.http``, ``.grpc`` and ``.metrics`` are the others."""
-        return self._runner.GetEndpoint()
+        return self._container.endpoint
 
     @property
     def logs(self) -> str:
-        return self._runner.GetLogs() or ""
+        """All that the server has written by now; a docker call while it runs."""
+        return self._container.log()
 
     def predict(self, request: Any, timeout_s: float = REQUEST_TIMEOUT_S) -> Any:
-        """Send one request body, return the answer's JSON. Raises ValidationFailed, DeadlineExceeded, JobAborted."""
+        """Send one request body, return the response's JSON. Raises ValidationFailed, DeadlineExceeded, JobAborted."""
         return self._client.predict(request, timeout_s)
 
     def check(self) -> None:
         """Raises JobAborted and the like when the server has ended, GracefulShutdown when a signal stopped it."""
-        self._runner.check()
+        self._container.check()
 
     def curl(self) -> str:
-        """A command line that asks the model: with values made up for its inputs, where they are not known with an
-        empty request. Raises JobAborted and the like when the server has ended."""
-        from ivdocker.requests.make.synthesize import example
-
+        """A command line that sends the model a request: with values made up for its inputs, or an empty one where
+        they are not known. Raises JobAborted and the like when the server has ended."""
         found = example(self._client, self._job.binaries[0], self._job.model)
         return self._client.curl(found.message if found else {})
 
@@ -61,30 +62,34 @@ def serve(
     model: str | os.PathLike[str],
     *,
     image: str,
+    server: str = "auto",
+    model_name: str | None = None,
+    options: RunOptions = RunOptions(),  # noqa: B008  (a record does not change)
     timeout_s: float = LOAD_TIMEOUT_S,
     on_stage: Callable[[str, str], object] = lambda _stage, _text: None,
-    **what: Any,
 ) -> Iterator[Server]:
     """Run ``image`` on the model until the block is left.
 
-    ``timeout_s``: seconds that loading may take. ``what``: ``server``, ``model_name`` and ``options`` as in
-    :func:`plan`. ``on_stage`` is called with ``server``, ``start`` and ``load``, and a text for
-    people. Raises UsageError, EnvironmentFailed, JobAborted, ValidationFailed, DeadlineExceeded.
+    ``model``, ``server``, ``model_name`` and ``options`` as in :func:`ivdocker.validate`. ``timeout_s``: seconds that
+    loading may take. ``on_stage`` is called with ``server``, ``start`` and ``load``, and a text for people.
+    Raises UsageError, EnvironmentFailed, JobAborted, ValidationFailed, DeadlineExceeded.
     """
+    check_types(serve, locals())
     if not timeout_s > 0:
         raise UsageError(f"the timeout must be more than 0 seconds, not {timeout_s:g}")
-    job = plan(model, images=[image], **what)
-    runner = LocalDockerRunner(job.model.location, job.binaries[0], job.spec, job.options)
+    job = plan(Subject(model, [image], None, server, model_name), options)
+    binary = job.binaries[0]
+    container = Container(job.engine, job.model.location, binary, job.options)
     try:
-        if not job.binaries[0].server_is_evident:
-            on_stage("server", f"{job.binaries[0].kind}: {job.binaries[0].server_reason}")
+        if not binary.server_is_evident:
+            on_stage("server", f"{binary.kind}: {binary.server_reason}")
         on_stage("start", f"starting {image}")
-        runner.Start()
+        container.start()
         deadline = clock.utc() + timeout_s
-        runner.WaitUntilRunning(deadline)
-        client = job.binaries[0].MakeClient(runner.GetEndpoint())
+        container.wait_until_running(clock.Deadline.from_utc(deadline))
+        client = binary.MakeClient(container.endpoint)
         on_stage("load", "loading the model")
         client.WaitUntilModelLoaded(deadline)
-        yield Server(job, runner, client)
+        yield Server(job, container, client)
     finally:
-        runner.Stop()
+        container.stop()

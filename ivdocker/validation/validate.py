@@ -1,229 +1,188 @@
-"""The main job: validate a model on each of the images."""
+"""The front door of the main job: does a model load, and answer, in each of these images?"""
 
+from __future__ import annotations
+
+import contextlib
 import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 from ivdocker import clock
-from ivdocker.container.options import RunOptions, check_image_name
-from ivdocker.container.runner import engine_for
+from ivdocker.container import session
+from ivdocker.container.options import RunOptions
 from ivdocker.container.signals import guard
-from ivdocker.engine.client import EngineError
-from ivdocker.engine.parse import Image
 from ivdocker.errors import UsageError
-from ivdocker.model_path import ModelPath, locate
+from ivdocker.report.observer import Observer
 from ivdocker.report.verdict import Report, RunReport
+from ivdocker.requests.read.files import open_requests
+from ivdocker.requests.record import Answers, Recording
+from ivdocker.requests.warmup import Warmup
+from ivdocker.requests.warmup import warmup as warmup_folder
 from ivdocker.servers.base import ServingBinary
-from ivdocker.servers.select import select_server
-from ivdocker.tfx import LocalDockerConfig, ServingSpec
-from ivdocker.validation import budgets
-from ivdocker.validation.attempt import LOAD_TIMEOUT_S, EngineQuestion, Job, asks, run_one
-
-if TYPE_CHECKING:
-    from ivdocker.requests.model import Request, Requests
-    from ivdocker.requests.warmup import Warmup
+from ivdocker.tfx import ServingSpec
+from ivdocker.validation import budgets as budget_rules
+from ivdocker.validation.argument_types import check_types
+from ivdocker.validation.attempt import run_one
+from ivdocker.validation.budgets import Budgets
+from ivdocker.validation.memory_search import find_memory as search_memory
+from ivdocker.validation.plan import LOAD_TIMEOUT_S, Checks, Job, Subject, plan
 
 _TICK_S = 0.02
-_QUESTIONS = ("synthesize", "seed", "deterministic", "record", "repeat", "concurrency", "budgets", "find_memory")
-
-
-class _What(NamedTuple):
-    server: str
-    model_name: str | None
-    options: RunOptions
-
-
-def plan(
-    model: str | os.PathLike[str],
-    *,
-    images: Sequence[str] = (),
-    server: str = "auto",
-    model_name: str | None = None,
-    spec: Any = None,
-    options: RunOptions | None = None,
-) -> Job:
-    """A job from what a user says: the images, or a ServingSpec that names them. Raises UsageError."""
-    if bool(images) == bool(spec):
-        raise UsageError("say on which images: either images (--image) or a ServingSpec (--spec), and not both")
-    located = locate(model)
-    serving_spec = ServingSpec.of(spec) if spec else ServingSpec()
-    if spec:
-        named = serving_spec._replace(model_name=model_name) if model_name else serving_spec
-        binaries = named.serving_binaries()
-        for binary in binaries:
-            check_image_name(binary.image)
-    else:
-        what = _What(server, model_name, options or RunOptions())
-        binaries = [_binary(image, located, what) for image in images]
-    return Job(located, binaries, serving_spec, options or RunOptions())
 
 
 def validate(
     model: str | os.PathLike[str],
     *,
-    images: Sequence[str] = (),
-    requests: str | os.PathLike[str] | None = None,
+    images: list[str] | tuple[str, ...] = (),
+    spec: ServingSpec | Mapping[str, Any] | str | Any = None,
+    server: str = "auto",
+    model_name: str | None = None,
+    requests: str | os.PathLike[str] | list[Any] | None = None,
+    synthesize: int = 0,
+    seed: int = 0,
+    checks: Checks = Checks(),  # noqa: B008  (records do not change)
+    budgets: Budgets = Budgets(),  # noqa: B008
+    options: RunOptions = RunOptions(),  # noqa: B008
     timeout_s: float = LOAD_TIMEOUT_S,
-    jobs: int = 1,
     tries: int = 1,
-    **what: Any,
+    jobs: int = 1,
+    find_memory: bool = False,
+    record: str | os.PathLike[str] | None = None,
+    warmup: str | os.PathLike[str] | None = None,
+    observer: Observer = Observer(),  # noqa: B008
 ) -> Report:
     """Does the model load, and answer, in each of these images?
 
-    ``model``: a folder or a URI. ``requests``: what to send once it is loaded: a file, a directory of them, or ``-``
-    for standard input, in the formats of docs/requests.md. ``timeout_s``: seconds that loading may take. ``jobs``:
-    images validated at the same time. ``tries``: how often what may change (the environment, a server that ended
-    without a known cause) is tried.
+    What is validated:
 
-    ``what``: ``server``, ``model_name``, ``spec`` and ``options`` as in :func:`plan`; ``synthesize`` (how many requests
-    to make up for the model's inputs, 0), ``seed`` (of their values, 0), ``deterministic`` (send each request twice and
-    want equal answers), ``record`` (the requests file to write a good run's answers to), ``against`` (the image whose
-    answers the others must give), ``repeat`` (how often all requests are sent, 1), ``concurrency`` (how many at a time,
-    1), ``budgets`` (Budgets), ``find_memory`` (look for the smallest memory limit),
-    ``warmup`` (the folder that becomes a copy of the SavedModel, when it is blessed, with a warm-up file made from the
-    requests). Raises UsageError when that cannot be asked, GracefulShutdown when a signal came; all else is in the
-    report.
+    - ``model``: a folder, or a URI that the server opens itself.
+    - ``images``: server images. Instead of them ``spec``: a TFX ServingSpec (ours, a dict, its JSON text, or TFX's
+      message), which names TensorFlow Serving images by tag and digest.
+    - ``server``: the kind of model server; ``auto`` goes by the image's name, then its configuration, then the folder.
+    - ``model_name``: the name to serve the model by; None is the folder's name.
+
+    What is sent once the model is loaded:
+
+    - ``requests``: a requests file, a directory of them, ``-`` for standard input (formats: docs/requests.md), or a
+      list whose items are what a line of a requests file may hold.
+    - ``synthesize``: how many requests to make up for the model's inputs, from ``seed``.
+
+    What makes a good run, and how it is run:
+
+    - ``checks``: how requests are sent and what is checked of the responses. ``budgets``: limits of time and memory.
+    - ``options``: how the container is run.
+    - ``timeout_s``: seconds that loading may take. ``tries``: how often what may change (the environment, a server that
+      ended without a known cause) is tried. ``jobs``: how many images are validated at the same time.
+    - ``find_memory``: also find the smallest memory limit under which a blessed model loads and answers.
+    - ``record``: the requests file to write the responses of a good run to. ``warmup``: the folder that becomes a copy
+      of a blessed SavedModel, with a warm-up file made from the requests.
+    - ``observer``: is told what happens while it happens.
+
+    Raises UsageError when that cannot be done, GracefulShutdown when a signal came; everything else is in the report.
     """
-    asked = {key: what.pop(key) for key in _QUESTIONS if key in what}
-    reference, folder = what.pop("against", None), what.pop("warmup", None)
-    job = plan(model, images=images, **what)
-    if reference:
-        job = with_reference(job, reference, what.get("server", "auto"), what.get("model_name"))
-    with load_requests(requests) as loaded, warmup_for(folder, job) as warmup:
-        job = job._replace(requests=loaded, warmup=warmup, timeout_s=timeout_s, jobs=jobs, tries=tries, **asked)
-        report = run(job)
-        write_warmup(job, report)
-        return report
+    check_types(validate, locals())
+    job = plan(Subject(model, images, spec, server, model_name), options, checks)
+    with open_requests(requests) as loaded, _warmup(warmup, job) as notes:
+        job = job._replace(requests=loaded, synthesize=synthesize, seed=seed, budgets=budgets, warmup=notes)
+        job = job._replace(timeout_s=timeout_s, tries=tries, observer=observer)
+        extras = _Extras(jobs, find_memory, record)
+        _check(job, extras)
+        observer.planned(len(job.binaries) + (job.reference is not None), len(loaded) + synthesize)
+        report = _run(job, extras)
+        observer.finished(report)
+        if notes and report.blessed:
+            watch = clock.Stopwatch()
+            observer.stage("", "warmup", watch.seconds, notes.write())
+    return report
 
 
-def with_reference(job: Job, image: str, server: str = "auto", model_name: str | None = None) -> Job:
-    """The job, with the answers of ``image`` as what is expected of the others. Raises UsageError."""
-    what = _What(server, model_name or job.binaries[0].model_name, job.options)
-    return job._replace(against=_binary(image, job.model, what))
+class _Extras(NamedTuple):
+    """What concerns all images together."""
+
+    jobs: int
+    find_memory: bool
+    record: str | os.PathLike[str] | None
 
 
-def load_requests(path: str | os.PathLike[str] | None) -> "AbstractContextManager[Sequence[Request] | Requests]":
-    """The requests of a file, none without one. Raises UsageError."""
-    if path is None:
-        return nullcontext(())
-    from ivdocker.requests.read import files
-
-    return files.load(path)
+def _warmup(folder: str | os.PathLike[str] | None, job: Job) -> contextlib.AbstractContextManager[Warmup | None]:
+    """Raises UsageError where there can be no warm-up folder."""
+    return contextlib.nullcontext() if folder is None else warmup_folder(folder, job.model, job.binaries)
 
 
-def warmup_for(folder: str | os.PathLike[str] | None, job: Job) -> "AbstractContextManager[Warmup | None]":
-    """What will write the warm-up folder, nothing without one. Raises UsageError where there can be none."""
-    if folder is None:
-        return nullcontext()
-    from ivdocker.requests.warmup import warmup
-
-    return warmup(folder, job.model, job.binaries)
-
-
-def write_warmup(job: Job, report: Report) -> None:
-    """Write the warm-up folder of a model that is blessed. Raises UsageError when that cannot be done."""
-    if job.warmup and report.blessed:
-        watch = clock.Stopwatch()
-        written = job.warmup.write()
-        job.observer.stage("", "warmup", watch.seconds, written)
-
-
-def run(job: Job) -> Report:
-    """Do the job. Raises UsageError, GracefulShutdown."""
-    _check(job)
-    watch = clock.Stopwatch()
-    engine = EngineQuestion(engine_for(job.spec.local_docker, job.options.engine))
-    with guard.held():
-        runs = _run_all(job, engine)
-        return Report(job.model.location, watch.seconds, runs, engine.answer())
-
-
-def _check(job: Job) -> None:
+def _check(job: Job, extras: _Extras) -> None:
     if not job.timeout_s > 0:
         raise UsageError(f"the timeout must be more than 0 seconds, not {job.timeout_s:g}")
+    counts = {"jobs": extras.jobs, "tries": job.tries, **job.checks._asdict()}
     for name in ("jobs", "tries", "repeat", "concurrency"):
-        if getattr(job, name) < 1:
-            raise UsageError(f"{name} must be at least 1, not {getattr(job, name)}")
+        if counts[name] < 1:
+            raise UsageError(f"{name} must be at least 1, not {counts[name]}")
     if job.synthesize < 0:
         raise UsageError(f"synthesize must be at least 0, not {job.synthesize}")
-    budgets.check(job.budgets)
+    budget_rules.check(job.budgets)
     wanted = {
-        "--record": job.record,
-        "--against": job.against,
-        "--deterministic": job.deterministic,
+        "--record": extras.record,
+        "--against": job.reference,
+        "--deterministic": job.checks.deterministic,
         "--warmup": job.warmup,
         "a budget for answers": job.budgets.needs_requests,
     }
     for name, value in wanted.items():
-        if value and not asks(job):
+        if value and not job.has_requests:
             raise UsageError(f"{name} without requests to send: give --requests FILE or --synthesize")
-    if job.find_memory and job.options.memory:
+    if extras.find_memory and job.options.memory:
         raise UsageError("--find-memory looks for a limit: leave --memory out")
-    if job.record is not None and job.budgets.error_rate:
+    if extras.record is not None and job.budgets.error_rate:
         raise UsageError("answers that may be wrong are not recorded: choose --record or --max-error-rate")
 
 
-def _run_all(job: Job, engine: EngineQuestion) -> list[RunReport]:
-    if job.record is None:
-        return _run_compared(job, engine)
-    from ivdocker.requests.record import Recording
+def _run(job: Job, extras: _Extras) -> Report:
+    watch = clock.Stopwatch()
+    with guard.held(), session.held(job.engine):
+        runs = _run_recorded(job, extras)
+    return Report(job.model.location, watch.seconds, runs, job.engine)
 
-    with Recording(job.record) as recording:
-        runs = _run_compared(job._replace(keepers=[recording]), engine)
+
+def _run_recorded(job: Job, extras: _Extras) -> list[RunReport]:
+    if extras.record is None:
+        return _run_compared(job, extras)
+    with Recording(extras.record) as recording:
+        runs = _run_compared(job._replace(sinks=[recording]), extras)
         if all(run.failure is None for run in runs):
             recording.keep()
         return runs
 
 
-def _run_compared(job: Job, engine: EngineQuestion) -> list[RunReport]:
-    if job.against is None:
-        return _run_each(job, engine)
-    from ivdocker.requests.record import Answers
-
-    with Answers(job.against.image) as answers:
-        reference = run_one(job._replace(keepers=[*job.keepers, answers], warmup=None), job.against, engine)
+def _run_compared(job: Job, extras: _Extras) -> list[RunReport]:
+    if job.reference is None:
+        return list(_run_each(job, extras))
+    with Answers(job.reference.image) as answers:
+        reference = run_one(job._replace(sinks=[*job.sinks, answers], warmup=None), job.reference)
         if reference.failure:
             text = f"{reference.failure.message} (the image of --against; without its answers no other was run)"
             reference.failure = reference.failure._replace(message=text)
             return [reference]
-        rest = job._replace(requests=answers, synthesize=0, keepers=())
-        return [reference, *_run_each(rest, engine)]
+        rest = job._replace(requests=answers, synthesize=0, sinks=())
+        return [reference, *_run_each(rest, extras)]
 
 
-def _run_each(job: Job, engine: EngineQuestion) -> list[RunReport]:
-    """Only the first run is kept: one answer to a request is enough."""
-    jobs = [job, *[job._replace(keepers=(), warmup=None)] * (len(job.binaries) - 1)]
-    if job.jobs == 1 or len(job.binaries) == 1:
-        return [_run_one(each, binary, engine) for each, binary in zip(jobs, job.binaries, strict=True)]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(job.jobs, thread_name_prefix="ivdocker") as pool:
-        runs = [pool.submit(_run_one, each, binary, engine) for each, binary in zip(jobs, job.binaries, strict=True)]
+def _run_each(job: Job, extras: _Extras) -> Iterator[RunReport]:
+    """Only the first image's results are kept: one response to a request is enough."""
+    rest = job._replace(sinks=(), warmup=None)
+    pairs = [(rest if number else job, binary) for number, binary in enumerate(job.binaries)]
+    if extras.jobs == 1 or len(pairs) == 1:
+        yield from (_run_image(each, binary, extras) for each, binary in pairs)
+        return
+    with ThreadPoolExecutor(extras.jobs, thread_name_prefix="ivdocker") as pool:
+        runs = [pool.submit(_run_image, each, binary, extras) for each, binary in pairs]
         # In short ticks: signal handlers run in this thread, and not while it waits for a lock.
         while not all(run.done() for run in runs):
             clock.sleep(_TICK_S)
-        return [run.result() for run in runs]
+        yield from (run.result() for run in runs)
 
 
-def _binary(image: str, model: ModelPath, what: _What) -> ServingBinary:
-    check_image_name(image)
-    look = partial(_local_image, image, what.options)
-    return select_server(what.server, image, model, model_name=what.model_name, routes=what.options.routes, look=look)
-
-
-def _local_image(name: str, options: RunOptions) -> Image | None:
-    """The image's configuration; None when it is not here yet, or the engine does not say: the run will tell why."""
-    with suppress(EngineError):
-        return engine_for(LocalDockerConfig(), options.engine).image(name)
-    return None
-
-
-def _run_one(job: Job, binary: ServingBinary, engine: EngineQuestion) -> RunReport:
-    report = run_one(job, binary, engine)
-    if job.find_memory and report.failure is None:
-        from ivdocker.validation.memory_search import find_memory
-
-        find_memory(job, binary, engine, report)
+def _run_image(job: Job, binary: ServingBinary, extras: _Extras) -> RunReport:
+    report = run_one(job, binary)
+    if extras.find_memory and report.failure is None:
+        search_memory(job, binary, report)
     return report

@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 
 import ivdocker
-from ivdocker import UsageError
-from ivdocker.report.observer import Observer
+from ivdocker import Checks, Observer, UsageError
 from ivdocker.requests.read import files
-from ivdocker.validation import validate
 from tests.conftest import Cli, Engine, ModelFactory
 from tests.contract.test_validate import ANSWER, PREDICT, failure_of, write_requests
 
@@ -68,7 +66,12 @@ def test_a_wrong_answer_weighs_more_than_a_request_that_cannot_be_made_up(
         ({"drop": 1}, {}, "response-mismatch", "output 'y' is a batch of 0, the request one of 1"),
         ({"inputs": {"x": "DT_STRING"}}, {}, "request-failed", "HTTP 400"),
         ({"html": True}, {}, "request-failed", "no JSON (text/html): '<html><body>It works!</body></html>'"),
-        ({"flaky": True}, {"deterministic": True}, "response-mismatch", "sent twice, it was answered differently"),
+        (
+            {"flaky": True},
+            {"checks": Checks(deterministic=True)},
+            "response-mismatch",
+            "sent twice, it was answered differently",
+        ),
     ],
     ids=lambda value: next(iter(value), "") if isinstance(value, dict) else "",
 )
@@ -130,9 +133,14 @@ def test_the_others_must_answer_as_the_image_of_against_does(
     standin: str, rtol: float, verdicts: list[str], engine: Engine, model: ModelFactory, tmp_path: Path
 ) -> None:
     folder = model()
-    job = validate.with_reference(validate.plan(folder, images=[engine.image] * 2), engine.image)
-    given = files.load(write_requests(tmp_path, {"request": PREDICT, "rtol": rtol}))
-    report = validate.run(job._replace(requests=given, jobs=2, observer=Changing(folder, standin)))
+    report = ivdocker.validate(
+        folder,
+        images=[engine.image] * 2,
+        requests=write_requests(tmp_path, {"request": PREDICT, "rtol": rtol}),
+        checks=Checks(against=engine.image),
+        jobs=2,
+        observer=Changing(folder, standin),
+    )
     assert [run.verdict for run in report.runs] == verdicts
     if not report.blessed:
         failure = report.runs[1].failure
@@ -150,9 +158,16 @@ def test_a_reference_that_is_not_blessed_is_the_verdict(engine: Engine, model: M
     assert "(the image of --against; without its answers no other was run)" in run["failure"]["message"]
 
 
-@pytest.mark.parametrize("what", [{"record": "x"}, {"deterministic": True}, {"against": "tensorflow/serving"}])
-def test_what_needs_requests_says_so(what: dict[str, Any], model: ModelFactory) -> None:
-    with pytest.raises(UsageError, match=f"--{next(iter(what))} without requests to send"):
+@pytest.mark.parametrize(
+    ("option", "what"),
+    [
+        ("--record", {"record": "x"}),
+        ("--deterministic", {"checks": Checks(deterministic=True)}),
+        ("--against", {"checks": Checks(against="tensorflow/serving")}),
+    ],
+)
+def test_what_needs_requests_says_so(option: str, what: dict[str, Any], model: ModelFactory) -> None:
+    with pytest.raises(UsageError, match=f"{option} without requests to send"):
         ivdocker.validate(model(), images=["tensorflow/serving"], **what)
 
 
@@ -169,4 +184,4 @@ def test_a_rehearsal_says_which_requests_cannot_be_shown(model: ModelFactory, cl
     done = cli("validate", model(), *images, "--synthesize", "2", "--dry-run")
     assert done.returncode == 0
     assert done.stdout.index("tensorflow/serving:1") < done.stdout.index("tensorflow/serving:2")
-    assert "# 2 requests made up for the inputs that the server tells, with the seed 0" in done.stdout
+    assert "# 2 requests made up for the inputs that the server names, with the seed 0" in done.stdout

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ivdocker import validate
-from ivdocker.validation.budgets import Budgets
+from ivdocker import Budgets, Checks, validate
 from tests.conftest import Cli, Engine, ModelFactory
 
 MEGABYTE = 1 << 20
@@ -24,7 +23,7 @@ def requests(tmp_path: Path) -> Path:
 
 def test_every_report_has_the_figures(engine: Engine, model: ModelFactory, requests: Path) -> None:
     slow = model(request_seconds=0.05)
-    run = validate(slow, images=[engine.image], requests=requests, repeat=3, concurrency=2).runs[0]
+    run = validate(slow, images=[engine.image], requests=requests, checks=Checks(repeat=3, concurrency=2)).runs[0]
     assert run.failure is None
     assert run.requests.sent == 30
     assert run.requests.error_rate == 0
@@ -95,7 +94,7 @@ def test_budgets_on_the_command_line(cli: Cli, engine: Engine, model: ModelFacto
     ("arguments", "words"),
     [
         (["--max-p95-ms=10"], "without requests to send"),
-        (["--max-memory=lots"], "'lots' is no size"),
+        (["--max-memory=lots"], "'lots' is not a size"),
         (["--max-load-seconds=-1"], "at least 0"),
         (["--repeat=0"], "repeat must be at least 1"),
         (["--concurrency=0"], "concurrency must be at least 1"),

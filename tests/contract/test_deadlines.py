@@ -11,7 +11,7 @@ import pytest
 
 import ivdocker
 from ivdocker import Failure, RunOptions
-from ivdocker.container import orphans, runner
+from ivdocker.container import session
 from tests.conftest import Engine, ModelFactory, wait_until
 from tests.contract.conftest import in_threads
 
@@ -24,7 +24,7 @@ _BOUND_S = 40
 @pytest.fixture(autouse=True)
 def sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a process that has made no container yet."""
-    monkeypatch.setattr(runner, "sweeps", orphans.Sweeps())
+    monkeypatch.setattr(session, "_swept", {})
 
 
 def validate(engine: Engine, model: Path) -> Failure | None:
@@ -129,7 +129,7 @@ def test_orphans_that_cannot_be_known_are_no_reason_to_fail(
 def test_a_process_looks_for_orphans_first_and_then_now_and_again(
     pause: float, calls: int, engine: Engine, model: ModelFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(orphans, "_AGAIN_S", pause)
+    monkeypatch.setattr(session, "_AGAIN_S", pause)
     path = model()
     assert (validate(engine, path), validate(engine, path)) == (None, None)
     assert len(engine.calls("ps")) == calls

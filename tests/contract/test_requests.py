@@ -16,7 +16,7 @@ import pytest
 from tfrecord import TFRecordWriter, tfrecord_iterator  # type: ignore[import-untyped]
 
 import ivdocker
-from ivdocker import UsageError
+from ivdocker import Checks, UsageError
 from ivdocker.requests.read.files import load
 from ivdocker.requests.warmup import FILE
 from tests.conftest import Cli, Engine, ModelFactory
@@ -161,7 +161,11 @@ def test_another_image_must_answer_as_the_first_whatever_the_format(
     engine: Engine, model: ModelFactory, tmp_path: Path
 ) -> None:
     requests = formats(tmp_path / "requests")
-    what: dict[str, Any] = {"against": engine.image, "warmup": tmp_path / "warm", "record": tmp_path / "recorded.jsonl"}
+    what: dict[str, Any] = {
+        "checks": Checks(against=engine.image),
+        "warmup": tmp_path / "warm",
+        "record": tmp_path / "recorded.jsonl",
+    }
     report = ivdocker.validate(model(), images=[engine.image], requests=requests, **what)
     assert report.blessed, report.runs[-1].failure
     assert [run.requests.sent for run in report.runs] == [10, 10]

@@ -108,18 +108,6 @@ def test_a_secret_reaches_the_server_but_no_command_line(
     assert "hunter2" not in caplog.text + str(run.command)
 
 
-def test_the_environment_of_docker_run_is_ours_alone(
-    engine: Engine, runner: RunnerFactory, model: ModelFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """docker passes on what an --env=NAME or an env file names; what makes docker start faster is for the rest."""
-    monkeypatch.delenv("GOMAXPROCS", raising=False)
-    run = runner(model())
-    run.Start()
-    run.WaitUntilRunning(soon())
-    fast = {call.argv[0]: "GOMAXPROCS" in call.env for call in engine.journal()}
-    assert (fast["run"], fast["container"]) == (False, True)
-
-
 def test_api_version_and_host_are_the_specs(
     engine: Engine, runner: RunnerFactory, model: ModelFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from ivdocker import (
     TensorFlowServing,
 )
 from tests.conftest import Engine, ModelFactory, wait_until
-from tests.contract.conftest import RunnerFactory, in_threads, name_of, soon, wait_for_end
+from tests.contract.conftest import PREDICT, RunnerFactory, in_threads, name_of, soon, wait_for_end
 
 # GetLogs
 
@@ -26,6 +26,36 @@ def test_the_logs_are_text_while_the_server_runs(runner: RunnerFactory, model: M
     run.Start()
     assert isinstance(run.GetLogs(), str)
     wait_until(lambda: "Loading servable version" in (run.GetLogs() or ""))
+
+
+def test_the_logs_are_complete_whenever_they_are_asked_for(
+    runner: RunnerFactory, binary: TensorFlowServing, model: ModelFactory
+) -> None:
+    """The server's last line before it is ready is there as soon as it is ready, and after the stop at once."""
+    path = model()
+    asked, not_asked = runner(path), runner(path)
+    for run in (asked, not_asked):
+        run.Start()
+        run.WaitUntilRunning(soon())
+        client = binary.MakeClient(run.GetEndpoint())
+        client.WaitUntilModelLoaded(soon())
+        if run is asked:
+            assert "Exporting HTTP/REST API" in (run.GetLogs() or "")
+            client.SendRequests([PREDICT])
+            assert "Exporting HTTP/REST API" in (run.GetLogs() or "")
+        run.Stop()
+        assert "Exporting HTTP/REST API" in (run.GetLogs() or "")
+
+
+def test_stop_keeps_the_end_of_a_long_log(
+    runner: RunnerFactory, binary: TensorFlowServing, model: ModelFactory
+) -> None:
+    run = runner(model(log_mb=8))
+    run.Start()
+    run.WaitUntilRunning(soon())
+    binary.MakeClient(run.GetEndpoint()).WaitUntilModelLoaded(soon())
+    run.Stop()
+    assert "Exporting HTTP/REST API" in (run.GetLogs() or "")
 
 
 def test_the_logs_of_a_dead_server_stay_readable_after_stop(

@@ -454,3 +454,24 @@ def test_an_image_whose_name_does_not_tell_is_run_as_its_entrypoint_wants(
     done = cli("validate", tmp_path, "--image=team/llm:1", f"--server={server}", "--model-name=m", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "team/llm:1 --model=/models/m --served-model-name=m" in done.stdout
+
+
+DOCKERS_GRACE_S = 10.0
+
+
+def test_a_server_is_not_waited_for_where_nobody_asks_for_a_graceful_stop(engine: Engine, model: ModelFactory) -> None:
+    """It ignores SIGTERM, and would be waited for until docker's own grace is over."""
+    (run,) = ivdocker.validate(model(ignore_sigterm=True), images=[engine.image]).runs
+    assert run.failure is None
+    assert run.stages["stop"] < DOCKERS_GRACE_S
+    assert engine.containers() == []
+
+
+def test_a_graceful_stop_waits_as_long_as_it_is_told(engine: Engine, model: ModelFactory, cli: Cli) -> None:
+    words = (model(ignore_sigterm=True), "--image", engine.image, "--graceful-stop", "--grace", "1", "--json", "-")
+    done = cli("validate", *words)
+    assert done.returncode == 1
+    failure = json.loads(done.stdout)["runs"][0]["failure"]
+    assert failure["code"] == "unclean-stop"
+    assert "within 1 s of SIGTERM" in failure["message"]
+    assert engine.containers() == []

@@ -158,6 +158,16 @@ def stop(state: str, argv: list[str]) -> Answer:
     return 0, f"{warning}{argv[-1]}\n", ""
 
 
+def kill(state: str, argv: list[str]) -> Answer:
+    if len(argv) != 2:
+        _unknown(argv)
+    container = containers.find(state, argv[1])
+    if container is None:
+        return 1, "", _no_such_container(argv[1])
+    container.stop(0)
+    return 0, f"{argv[1]}\n", ""
+
+
 def remove(state: str, argv: list[str]) -> Answer:
     if argv[:3] != ["rm", "--force", "--volumes"]:
         _unknown(argv)
@@ -229,6 +239,7 @@ VERBS = {
     "exec": exec_,
     "stats": stats,
     "stop": stop,
+    "kill": kill,
     "rm": remove,
     "ps": ps,
     "network": network,

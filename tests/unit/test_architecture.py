@@ -45,8 +45,10 @@ EXTRAS = {"numpy", "yaml"}
 FORBIDDEN_AT_RUN_TIME = ("docker", "requests", "yaml", "numpy", "google")
 
 FILE_LINES = 400
-FUNCTION_LINES = 50
+FUNCTION_LINES = 40
 PARAMETERS = 6
+FRONT_DOORS = ("validate", "serve")
+"""They spell out all of their parameters, however many."""
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 MODULES = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
@@ -188,14 +190,27 @@ def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
                 yield f"{place(path, node.lineno)} {node.name}", node
 
 
+def lines_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Without its docstring: what tells of every parameter of a front door is long."""
+    doc = node.body[0] if ast.get_docstring(node) else None
+    return (
+        (node.end_lineno or node.lineno)
+        - node.lineno
+        + 1
+        - (doc.end_lineno - doc.lineno + 1 if doc and doc.end_lineno else 0)
+    )
+
+
 def test_no_function_is_too_long() -> None:
-    lengths = {name: (node.end_lineno or node.lineno) - node.lineno + 1 for name, node in functions()}
+    lengths = {name: lines_of(node) for name, node in functions()}
     assert {name: lines for name, lines in lengths.items() if lines > FUNCTION_LINES} == {}
 
 
 def test_no_function_has_too_many_parameters() -> None:
     counts = {}
     for name, node in functions():
+        if node.name in FRONT_DOORS:
+            continue
         every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         counts[name] = len([parameter for parameter in every if parameter.arg not in ("self", "cls")])
     assert {name: count for name, count in counts.items() if count > PARAMETERS} == {}

@@ -1,14 +1,18 @@
 """``ivdocker doctor``: is this machine able to do the job?"""
 
+from __future__ import annotations
+
 import argparse
 import platform
+import shutil
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import NamedTuple
 
-from ivdocker.cli.arguments import add_engine_argument
-
-DESCRIPTION = "Check whether this machine can do the job; each check that fails comes with its remedy."
+from ivdocker.diagnosis.explain import engine_failure
+from ivdocker.engine.client import EngineError
+from ivdocker.engine.connect import connect
 
 _TIMEOUT_S = 10.0
 
@@ -22,12 +26,8 @@ class Check(NamedTuple):
     remedy: str | None = None
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_engine_argument(parser)
-
-
 def run(arguments: argparse.Namespace) -> int:
-    """0 when all is well, else 3."""
+    """0 when every check is good, else 3."""
     failed = False
     for check in _checks(arguments.engine):
         failed |= not check.ok
@@ -40,14 +40,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _checks(program: str) -> Iterator[Check]:
     """Each check is made when it is asked for; after one that the others stand on, there are no more."""
-    import shutil
-    from importlib.metadata import version
-
-    from ivdocker.container.runner import engine_for
-    from ivdocker.diagnosis.explain import engine_failure
-    from ivdocker.engine.client import EngineError
-    from ivdocker.tfx import LocalDockerConfig
-
     libraries = ", ".join(f"{name} {version(name)}" for name in ("sh", "psutil"))
     yield Check("python", True, f"{platform.python_version()}, {libraries}")
     path = shutil.which(program)
@@ -56,7 +48,7 @@ def _checks(program: str) -> Iterator[Check]:
         yield Check("program", False, f"{program}: not found on PATH", remedy)
         return
     yield Check("program", True, path)
-    engine = engine_for(LocalDockerConfig(), program)
+    engine = connect(program)
     try:
         found = engine.version(timeout_s=_TIMEOUT_S)
     except EngineError as error:

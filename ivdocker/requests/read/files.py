@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from ivdocker.errors import UsageError
 from ivdocker.requests.formats import tfrecord
 from ivdocker.requests.model import Request, Requests
 from ivdocker.requests.read import arrays, body_file, csv_table, json_files, source, tf_example
+from ivdocker.requests.read.jsonl_line import request_of
 from ivdocker.requests.read.source import Source
 
 _READERS: dict[str, Callable[[Source], Iterator[Request]]] = {
@@ -26,6 +30,35 @@ _READERS: dict[str, Callable[[Source], Iterator[Request]]] = {
 """By the file's ending, ``.gz`` taken off; any other ending is that of a body."""
 
 _SURE = {".jsonl", ".ndjson", ".json", ".npy", ".npz", ".csv", ".tfrecord", ".tfrecords"}
+
+
+def open_requests(
+    requests: str | os.PathLike[str] | list[Any] | None,
+) -> AbstractContextManager[Requests | Sequence[Request]]:
+    """The requests of a path (see :func:`load`) or of a list of bodies, none for None. Raises UsageError."""
+    if requests is None:
+        return nullcontext(())
+    return of_list(requests) if isinstance(requests, list) else load(requests)
+
+
+def of_list(bodies: Sequence[Any]) -> Requests:
+    """Each item is what a line of a requests file may hold, or the bytes of a body. Raises UsageError."""
+    if not bodies:
+        raise UsageError("the list of requests is empty; give at least one request body")
+    found = [_of_item(item, f"request {number}") for number, item in enumerate(bodies, 1)]
+    return Requests(lambda: iter(found), len(found))
+
+
+def _of_item(item: Any, where: str) -> Request:
+    if isinstance(item, bytes):
+        return Request(item, where)
+    try:
+        text = json.dumps(item)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{where}: cannot be written as JSON ({error}); give what json.dumps takes, or bytes"
+        ) from None
+    return request_of(json.loads(text), where, "")
 
 
 def load(path: str | os.PathLike[str]) -> Requests:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ivdocker.engine.client import Engine
+from ivdocker.engine.dialect import dialect_of
 from ivdocker.engine.parse import EngineVersion
 from ivdocker.errors import Failure
 from ivdocker.report.verdict import Report, RunReport
@@ -17,6 +19,14 @@ FAILURE = Failure(
 )
 
 
+class Asked(Engine):
+    """An engine that says which it is without being called."""
+
+    def version(self, *, timeout_s: float | None = None) -> EngineVersion:
+        del timeout_s
+        return EngineVersion("docker", "28.2.2", "20.10.24", "1.41", "linux/amd64")
+
+
 def run_with(failure: Failure | None = None, image: str = "image:1") -> RunReport:
     run = RunReport(image, "triton")
     run.stages = {"start": 0.2804, "running": 0.01, "load": 1.5, "stop": 0.18}
@@ -26,5 +36,4 @@ def run_with(failure: Failure | None = None, image: str = "image:1") -> RunRepor
 
 
 def report(*failures: Failure | None) -> Report:
-    engine = EngineVersion("docker", "28.2.2", "20.10.24", "1.41", "linux/amd64")
-    return Report("/models/m", 2.123456, [run_with(failure) for failure in failures], engine)
+    return Report("/models/m", 2.123456, [run_with(failure) for failure in failures], Asked(dialect_of("docker")))

@@ -7,13 +7,12 @@ import json
 import pytest
 
 from ivdocker.errors import Failure
-from ivdocker.report.as_json import as_dict, as_json
 from ivdocker.report.verdict import Report
 from tests.unit.report.samples import FAILURE, report
 
 
 def test_the_json_report_has_the_keys_of_its_schema() -> None:
-    record = json.loads(as_json(report(FAILURE)))
+    record = json.loads(report(FAILURE).to_json())
     assert record["schema"] == "ivdocker/report/v1"
     assert {"schema", "verdict", "model", "engine", "seconds", "runs"} <= set(record)
     (run,) = record["runs"]
@@ -28,7 +27,7 @@ def test_the_json_report_has_the_keys_of_its_schema() -> None:
 
 
 def test_the_json_report_has_its_values() -> None:
-    record = as_dict(report(FAILURE))
+    record = report(FAILURE).to_dict()
     assert (record["verdict"], record["model"], record["seconds"]) == ("not_blessed", "/models/m", 2.123)
     run = record["runs"][0]
     assert (run["verdict"], run["image"], run["server"], run["attempts"]) == ("not_blessed", "image:1", "triton", 1)
@@ -39,16 +38,16 @@ def test_the_json_report_has_its_values() -> None:
 
 
 def test_the_json_report_of_a_blessing_has_no_failure() -> None:
-    record = json.loads(as_json(report(None)))
+    record = json.loads(report(None).to_json())
     assert record["verdict"] == record["runs"][0]["verdict"] == "blessed"
     assert record["runs"][0]["failure"] is None
 
 
 def test_the_json_report_without_an_engine_says_null() -> None:
-    assert json.loads(as_json(Report("/m", 1.0, [])))["engine"] is None
+    assert json.loads(Report("/m", 1.0, []).to_json())["engine"] is None
 
 
 @pytest.mark.parametrize("text", ["ü 模型 🙂", 'a "quote"', "half \ud83d a character", "bell \a"])
 def test_the_json_report_can_be_written_whatever_a_server_said(text: str) -> None:
-    written = as_json(report(Failure("request-failed", text))).encode()
+    written = report(Failure("request-failed", text)).to_json().encode()
     assert json.loads(written)["runs"][0]["failure"]["message"] == text

@@ -39,13 +39,14 @@ class Tty(io.StringIO):
 
 
 def shown(stream: io.StringIO, *failures: Failure | None, level: int = 1, images: int = 1) -> str:
-    terminal = Terminal(stream, level, images)
+    terminal = Terminal(stream, level)
+    terminal.planned(images, 0)
     terminal.stage("image:1", "start", 0.28, "docker run image:1")
     terminal.outcome("image:1", RequestResult(Request({"x": 1}, "f:1"), {"y": 2}, 1.5))
     terminal.outcome(
         "image:1", RequestResult(Request({"x": 2}, "f:2"), None, None, Failure("request-failed", "f:2: no"))
     )
-    terminal.verdict(report(*failures))
+    terminal.finished(report(*failures))
     return stream.getvalue()
 
 
@@ -91,12 +92,15 @@ def test_a_blessing_says_how_long_it_took() -> None:
     assert "BLESSED  m on image:1 (loaded, 1.97 s)" in shown(io.StringIO(), None)
 
 
-def test_requests_that_were_answered_are_counted() -> None:
+@pytest.mark.parametrize(
+    ("count", "words"), [(1, "(loaded, 1 request answered,"), (3, "(loaded, 3 requests answered,")]
+)
+def test_requests_that_were_answered_are_counted(count: int, words: str) -> None:
     run = run_with()
-    run.requests = RequestFigures(3, 0, 0, 1.0, 2.0, 3.0)
+    run.requests = RequestFigures(count, 0, 0, 1.0, 2.0, 3.0)
     stream = io.StringIO()
-    Terminal(stream).verdict(Report("/models/m", 1.0, [run]))
-    assert "3 requests answered" in stream.getvalue()
+    Terminal(stream).finished(Report("/models/m", 1.0, [run]))
+    assert words in stream.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +128,8 @@ def test_a_very_long_request_is_cut() -> None:
 
 def asked(count: int, level: int = 1, failure: Failure | None = None) -> list[str]:
     stream = io.StringIO()
-    terminal = Terminal(stream, level, requests=count)
+    terminal = Terminal(stream, level)
+    terminal.planned(1, count)
     for number in range(count):
         terminal.outcome("image:1", RequestResult(Request({"x": number}, "f:1"), {"y": 2}, 1.5, failure))
     return stream.getvalue().splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import get_args
 
 import pytest
@@ -47,3 +48,15 @@ def test_a_model_is_blessed_only_when_it_is_on_every_image(
     failures: list[Failure | None], verdict: str, exit_code: int
 ) -> None:
     assert (report(*failures).verdict, report(*failures).exit_code) == (verdict, exit_code)
+
+
+def test_a_report_can_be_told_from_its_repr() -> None:
+    assert repr(report(None)) == "<Report blessed: /models/m on image:1: blessed>"
+    wrong = "image:1: not_blessed: model-load-failed: the weights are rotten"
+    assert repr(report(FAILURE)) == f"<Report not_blessed: /models/m on {wrong}>"
+    assert repr(report(FAILURE).runs[0]) == f"<RunReport {wrong}>"
+
+
+def test_a_report_can_be_passed_to_another_process() -> None:
+    failed = report(FAILURE)
+    assert pickle.loads(pickle.dumps(failed)).to_dict() == failed.to_dict()

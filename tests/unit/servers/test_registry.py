@@ -49,8 +49,8 @@ def test_a_folder_is_mounted_in_place_and_read_only(kind: str, tmp_path: Path) -
 
 def test_only_the_server_that_is_used_is_imported() -> None:
     code = (
-        "import sys; from ivdocker.validation import validate\n"
-        "validate.plan(sys.argv[1], images=['seldonio/mlserver:1'])\n"
+        "import sys; from ivdocker.validation import plan\n"
+        "plan.plan(plan.Subject(sys.argv[1], ['seldonio/mlserver:1']), plan.RunOptions())\n"
         "print(*sorted(name for name in sys.modules if name.startswith('ivdocker.servers.')))"
     )
     done = subprocess.run(

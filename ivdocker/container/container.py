@@ -1,0 +1,363 @@
+"""One model server in one container, from before ``docker run`` to after ``docker rm``."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import logging
+import os
+import threading
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ivdocker import clock
+from ivdocker.container import labels, removal, session
+from ivdocker.container.addresses import addresses
+from ivdocker.container.evidence import Evidence
+from ivdocker.container.launch import Launch
+from ivdocker.container.network import OfflineNetwork
+from ivdocker.container.options import GRACE_S, RunOptions
+from ivdocker.container.plan import Server, container_spec, server_of
+from ivdocker.container.signals import guard
+from ivdocker.container.usage import UsageWatch
+from ivdocker.container.watch import ContainerWatch
+from ivdocker.diagnosis import explain
+from ivdocker.engine.argv import ContainerSpec
+from ivdocker.engine.client import Engine, EngineError, OnPull
+from ivdocker.engine.parse import ContainerState
+from ivdocker.errors import DeadlineExceeded, EnvironmentFailed, Failure, GracefulShutdown, JobAborted, error_for
+from ivdocker.process.run import Cancelled
+from ivdocker.servers.records import Endpoint
+
+log = logging.getLogger("ivdocker")
+
+_POLL_S = 0.02
+_FATAL_LINE_GRACE_S = 0.5
+"""Seconds that a server gets to end by itself after a fatal line: its exit code belongs to the evidence."""
+_READ_LOG_S = 10.0
+_REMOVE_MARGIN_S = 10.0
+"""Seconds beyond the grace period in which stop() goes on trying to remove the container."""
+
+
+class State(enum.Enum):
+    """How far a container is; it only ever moves on.
+
+    ``INITIAL``: nothing was made. ``STARTING``: start() is under way. ``SCHEDULED``: docker run has returned.
+    ``RUNNING``: it runs, and its ports are published. ``STOPPING``: it is being stopped and removed. ``ENDED``: all
+    that start() made is gone, or left as it is on purpose.
+    """
+
+    INITIAL = 0
+    STARTING = 1
+    SCHEDULED = 2
+    RUNNING = 3
+    STOPPING = 4
+    ENDED = 5
+
+
+class _End(NamedTuple):
+    """How a container is to end: what :meth:`Container.stop` and :meth:`Container.leave` differ in."""
+
+    deadline: clock.Deadline
+    leave: bool
+
+
+class Container:
+    """A container and all that comes with it.
+
+    ``model``: a folder or a URI. ``binary``: ours or TFX's own ServingBinary. The constructor remembers them and does
+    nothing else. Whatever :meth:`start` acquires registers its end on one stack, and :meth:`stop` unwinds that: the
+    server is stopped, its log and state are read, the container and its network are removed, the watch, the evidence
+    and at last the watchdog end. Every method may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        model: str | os.PathLike[str],
+        binary: Any,
+        options: RunOptions,
+        on_pull: OnPull = lambda _output, _progress: None,
+    ) -> None:
+        self.name = ""
+        """From start() on."""
+        self.evidence = Evidence(Path(options.evidence)) if options.evidence is not None else None
+        self.exit_code_after_sigterm: int | None = None
+        """With ``options.graceful_stop``, once it is stopped."""
+        self.was_removed = False
+        self._engine, self._model, self._binary, self._options = engine, model, binary, options
+        self._grace_s = GRACE_S if options.grace_s is None else options.grace_s
+        self._launch = Launch(engine, options, on_pull)
+        self._state = State.INITIAL
+        self._lock = threading.RLock()
+        """Of the state, the stack and the watch."""
+        self._ends = contextlib.ExitStack()
+        self._end = _End(clock.Deadline.after(0), leave=False)
+        self._start_thread = 0
+        self._start_is_over = threading.Event()
+        self._stopping = threading.Event()
+        self._ending = threading.RLock()
+        """Held by whoever unwinds the stack."""
+        self._spec: ContainerSpec | None = None
+        self._seen: ContainerState | None = None
+        self._endpoint: Endpoint | None = None
+        self._watch: ContainerWatch | None = None
+        self._last_log: str | None = None
+        """The whole log, read before the container was removed."""
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    @property
+    def was_made(self) -> bool:
+        """Whether there has been a container."""
+        return self._launch.is_made
+
+    @property
+    def pull_seconds(self) -> float | None:
+        """Seconds that the pull took; None when there was none."""
+        return self._launch.pull_seconds
+
+    @property
+    def image_id(self) -> str | None:
+        """The image's ID, once the container runs."""
+        return self._seen.image_id if self._seen else None
+
+    @property
+    def command(self) -> str | None:
+        """The docker command that runs the same server in a terminal, from start() on. Secrets are not in it."""
+        return self._engine.foreground_command(self._spec, self._options.offline) if self._spec else None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the server is reached, once the container runs (an AssertionError before)."""
+        assert self._endpoint is not None, "the model server is not running yet; call WaitUntilRunning() first."
+        return self._endpoint
+
+    def start(self) -> None:
+        """Run the container and do not wait for the server; an image that is missing is pulled (``options.pull``).
+
+        Raises EnvironmentFailed, UsageError, GracefulShutdown, and then all that was made is removed again. A second
+        call is an AssertionError.
+        """
+        with self._lock:
+            assert self._state is State.INITIAL, "You cannot start model server multiple times."
+            self._state, self.name = State.STARTING, labels.new_name()
+            self._start_thread = threading.get_ident()
+        try:
+            self._acquire()
+        except BaseException as error:
+            # Nothing of the start is under way any more, and who stops us waits for that.
+            self._start_is_over.set()
+            self.stop()
+            if isinstance(error, EngineError):
+                raise EnvironmentFailed(failure=self._engine_failure(error)) from None
+            if isinstance(error, Cancelled):
+                guard.raise_if_requested()
+                raise GracefulShutdown("the model server was stopped before it ran") from None
+            raise
+        self._advance(State.SCHEDULED)
+        self._start_is_over.set()
+
+    def wait_until_running(self, deadline: clock.Deadline) -> None:
+        """Wait until the container runs and its ports are published.
+
+        Raises JobAborted when it has ended, DeadlineExceeded, EnvironmentFailed when the engine does not answer; an
+        AssertionError before start().
+        """
+        assert self._state is not State.INITIAL, "container has not been started."
+        stopwatch = clock.Stopwatch()
+        while not deadline.expired:
+            state = self._inspect()
+            self._watch_it()
+            self.check()
+            if state is None:
+                raise JobAborted(failure=self._gone())
+            self._seen = state
+            self._endpoint = self._endpoint_of(state) if state.status == "running" else None
+            if self._endpoint is not None:
+                self._advance(State.RUNNING)
+                return
+            clock.sleep(min(_POLL_S, deadline.remaining))
+        status = self._seen.status if self._seen else "not looked at"
+        text = f"the container was not running with its ports published after {stopwatch.seconds:.1f} s"
+        raise DeadlineExceeded(failure=Failure("engine-timeout", f"{text} (status: {status})"))
+
+    def check(self) -> None:
+        """Raises what has happened to the server: JobAborted, ValidationFailed, EnvironmentFailed; GracefulShutdown
+        when it was stopped. Costs next to nothing."""
+        guard.raise_if_requested()
+        if self._stopping.is_set():
+            raise GracefulShutdown("the model server was stopped")
+        watch = self._watch
+        if watch is None:
+            return
+        patterns = self._server.log_patterns
+        if watch.end is not None:
+            raise error_for(explain.ended_container(watch.end, watch.log, patterns))
+        if watch.is_gone:
+            raise JobAborted(failure=self._gone())
+        if watch.error is not None:
+            raise EnvironmentFailed(failure=self._engine_failure(watch.error))
+        if watch.loopback_port is not None:
+            raise error_for(explain.loopback_listener(watch.loopback_port))
+        if watch.fatal_line is not None and watch.fatal_line_age > _FATAL_LINE_GRACE_S:
+            failure = explain.fatal_line(watch.fatal_line, watch.log, patterns)
+            if failure is not None:
+                raise error_for(failure)
+
+    def log(self) -> str:
+        """All that the server has written by now: the beginning (256 KiB) and the end (1 MiB) of it, stdout and stderr
+        as they came. A docker call while the server runs; what is known already once it has ended. Raises nothing."""
+        if self._last_log is None and self.was_made:
+            with contextlib.suppress(EngineError):
+                return self._read_log()
+        return self.log_so_far()
+
+    def log_so_far(self) -> str:
+        """What was read along of the log: some milliseconds behind, and without a docker call."""
+        watch = self._watch_it()
+        return self._last_log if self._last_log is not None else watch.log if watch else ""
+
+    def measure(self) -> UsageWatch:
+        """Begin to sample what the container takes, once it runs; the caller closes it."""
+        assert self._seen is not None, "container is not running."
+        return UsageWatch(self._engine, self._seen)
+
+    def stop(self) -> None:
+        """Stop the server, read its log and state, remove all that start() made. Blocks and raises nothing; may be
+        called at any time, from any thread, any number of times."""
+        self._finish(leave=False)
+
+    def leave(self) -> str | None:
+        """Instead of stop(): leave the container as it is, for somebody to look into; its name, if there is one."""
+        self._finish(leave=True)
+        return self.name if self.was_made else None
+
+    @cached_property
+    def _server(self) -> Server:
+        return server_of(self._binary)
+
+    def _acquire(self) -> None:
+        """Each thing registers its end before it can exist; what is registered last ends first."""
+        options, ends = self._options, self._ends
+        guard.add(self)
+        here = ends.enter_context(session.held(self._engine))
+        self._spec = spec = container_spec(self._model, self._binary, options, self._engine, self.name)
+        here.prepare(self._stopping)
+        if self.evidence:
+            ends.callback(self.evidence.close)
+            self.evidence.begin(self._engine.run_command(spec))
+        ends.callback(self._close_watch)
+        if options.offline:
+            network = OfflineNetwork(self._engine, self.name, options.keep)
+            ends.callback(self._remove_network, network)
+            network.create(here)
+        ends.callback(self._remove)
+        self._launch.run(spec, self._stopping, here.guard_child)
+        ends.callback(self._stop_server)
+        if self.evidence:
+            self.evidence.container_made(self._engine, self.name, here)
+
+    def _advance(self, state: State) -> None:
+        with self._lock:
+            if self._state.value < state.value:
+                self._state = state
+
+    def _finish(self, leave: bool) -> None:
+        with self._lock:
+            if self._state is State.INITIAL:
+                return
+        self._stopping.set()
+        with self._ending:
+            if self._state is not State.ENDED:
+                self._unwind(leave)
+        # Also when another thread was faster: only the main thread can put signal handlers back.
+        guard.remove(self)
+
+    def _unwind(self, leave: bool) -> None:
+        self._advance(State.STOPPING)
+        self._end = _End(clock.Deadline.after(self._grace_s + _REMOVE_MARGIN_S), leave)
+        # A docker run under way in another thread is left to end: cut short, its container may come later.
+        if self._start_thread != threading.get_ident():
+            self._start_is_over.wait(self._end.deadline.remaining)
+        try:
+            self._ends.close()
+        except Exception as error:  # noqa: BLE001  (who stops a server is not to be kept from going on)
+            log.warning("%s was not ended as it should be: %r", self.name, error)
+        self._advance(State.ENDED)
+
+    def _stop_server(self) -> None:
+        """Evidence before removal: the state before and after, the exit code, the whole log."""
+        watch = self._watch_it()
+        if watch:
+            watch.expect_end()
+        if self.evidence and self._spec:
+            self.evidence.inspect(self._engine, self._spec, "inspect.json")
+        if self._end.leave:
+            return
+        has_ended = watch is not None and (watch.end is not None or watch.is_gone)
+        if not has_ended:
+            removal.stop(self._engine, self.name, self._grace_s, guard.hurry)
+            if self._options.graceful_stop:
+                self.exit_code_after_sigterm = removal.exit_code(self._engine, self.name)
+        with contextlib.suppress(EngineError):
+            self._last_log = self._read_log()
+        if self.evidence and self._spec:
+            self.evidence.container_ended()
+            self.evidence.inspect(self._engine, self._spec, "inspect-ended.json")
+
+    def _read_log(self) -> str:
+        """Raises EngineError."""
+        watch = self._watch
+        if watch and watch.whole_log is not None:
+            return watch.whole_log
+        return self._engine.logs(self.name, timeout_s=min(_READ_LOG_S, self._engine.timeout_s))
+
+    def _remove(self) -> None:
+        presence = self._launch.presence
+        if presence != "none" and not self._end.leave:
+            self.was_removed = removal.remove(self._engine, self.name, self._end.deadline, presence)
+
+    def _remove_network(self, network: OfflineNetwork) -> None:
+        if not self._end.leave:
+            network.remove(self._end.deadline)
+
+    def _close_watch(self) -> None:
+        if self._watch:
+            self._watch.close()
+
+    def _watch_it(self) -> ContainerWatch | None:
+        """The watch, which begins once it is asked for. Not in start(): its docker logs would compete with the first
+        docker inspect, which the user waits for."""
+        with self._lock:
+            if self._watch is None and self.was_made and self._state is not State.ENDED:
+                server = self._server
+                pattern = explain.fatal_pattern(server.log_patterns)
+                self._watch = ContainerWatch(self._engine, self.name, pattern, server.ports.get("http"))
+            return self._watch
+
+    def _inspect(self) -> ContainerState | None:
+        try:
+            return self._engine.inspect(self.name)
+        except EngineError as error:
+            raise EnvironmentFailed(failure=self._engine_failure(error)) from None
+
+    def _endpoint_of(self, state: ContainerState) -> Endpoint | None:
+        """None while a port has no binding yet."""
+        server = self._server
+        own_network = self.name if self._options.offline else None
+        found = addresses(state, server.ports, self._engine.remote_host, own_network)
+        if found is None:
+            return None
+        main = next(protocol for protocol, port in server.ports.items() if port == server.main_port)
+        return Endpoint(found[main], found, self.check, self.log_so_far)
+
+    def _engine_failure(self, error: EngineError) -> Failure:
+        return explain.engine_failure(error, self._binary.image)
+
+    def _gone(self) -> Failure:
+        text = f"the container {self.name} is gone: somebody else removed it"
+        return Failure("container-exited", text, hint="see who runs docker rm or docker system prune on this machine")

@@ -1,0 +1,68 @@
+"""Runs ``docker run`` for one container, and pulls its image first where that is wanted or needed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from ivdocker import clock
+from ivdocker.container.options import RunOptions
+from ivdocker.diagnosis import explain
+from ivdocker.diagnosis.explain import ContainerPresence
+from ivdocker.engine.argv import ContainerSpec
+from ivdocker.engine.client import Engine, EngineError, OnPull
+from ivdocker.text import one_line
+
+log = logging.getLogger("ivdocker")
+
+
+class Launch:
+    """One launch. ``presence``: whether it has left a container so far. ``is_made``: docker run has said so."""
+
+    def __init__(self, engine: Engine, options: RunOptions, on_pull: OnPull) -> None:
+        self.presence: ContainerPresence = "none"
+        self.is_made = False
+        self.pull_seconds: float | None = None
+        """Seconds that the pull took; None when there was none."""
+        self._engine = engine
+        self._options = options
+        self._on_pull = on_pull
+
+    def run(
+        self, spec: ContainerSpec, cancel: threading.Event, guarded: Callable[[int], AbstractContextManager[None]]
+    ) -> None:
+        """Make and start the container. ``cancel`` ends a pull; ``guarded`` is entered with its pid while it runs.
+
+        Raises EngineError, and then there may be a container all the same; Cancelled.
+        """
+
+        def pull() -> None:
+            watch = clock.Stopwatch()
+            try:
+                self._engine.pull(spec.image, self._options.platform, self._on_pull, cancel, guarded)
+            finally:
+                self.pull_seconds = watch.seconds
+
+        if self._options.pull == "always":
+            pull()
+        try:
+            self._run_once(spec)
+        except EngineError as error:
+            if explain.engine_failure(error).code != "image-not-found" or self._options.pull != "missing":
+                raise
+            pull()
+            self._run_once(spec)
+
+    def _run_once(self, spec: ContainerSpec) -> None:
+        self.presence = "late"
+        try:
+            warning = self._engine.run(spec)
+        except EngineError as error:
+            self.presence = explain.left_by(error)
+            raise
+        self.presence, self.is_made = "certain", True
+        if warning:
+            # That the image is for another platform, for instance, and will be slow if it runs at all.
+            log.warning("docker run: %s", one_line(warning))

@@ -1,0 +1,138 @@
+"""What this process has on an engine while it has containers there: a watchdog, and no orphans of earlier runs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Iterator
+
+from ivdocker import clock
+from ivdocker.ahead import Ahead
+from ivdocker.container import orphans
+from ivdocker.container.orphans import Fate
+from ivdocker.container.watchdog import Watchdog
+from ivdocker.engine.client import Engine, EngineError
+from ivdocker.engine.parse import Listed
+from ivdocker.process.run import Cancelled, ProgramNotFound, ProgramNotStarted
+
+log = logging.getLogger("ivdocker")
+
+_AGAIN_S = 60.0
+"""Seconds after which a process that makes one container after another looks for orphans again: they come from other
+processes, which seldom end without removing what they made."""
+_TICK_S = 0.05
+
+Key = tuple[int, str]
+"""A process and its engine: a forked child has a session of its own."""
+
+
+class Session:
+    """Shared by all containers of this process on one engine; :func:`held` makes it.
+
+    The watchdog starts, and docker lists the containers, while the caller does something else.
+    """
+
+    def __init__(self, engine: Engine, key: Key) -> None:
+        self.users = 0
+        self._engine = engine
+        self._key = key
+        self._cancel = threading.Event()
+        self._lock = threading.Lock()
+        self._no_watchdog: Exception | None = None
+        self._watchdog = Ahead(self._start_watchdog, "watchdog")
+        self._listing: Ahead[list[tuple[Listed, Fate]]] | None = None if _is_swept(key) else self._list()
+
+    def prepare(self, cancel: threading.Event) -> None:
+        """Wait until the watchdog runs and the orphans of earlier runs are removed, as far as the engine names them and
+        lets them go. ``cancel`` ends the waiting. Raises EngineError when the engine does not answer, Cancelled."""
+        self._warn_of_no_watchdog()
+        with self._lock:
+            if _is_swept(self._key):
+                return
+            listing, self._listing = self._listing or self._list(), None
+            self._remove_orphans(listing, cancel)
+
+    def guard_network(self, name: str) -> None:
+        """Have a network removed, should this process be killed, that is about to be made."""
+        watchdog = self._watchdog.result()
+        if watchdog:
+            watchdog.network(name)
+
+    def guard_child(self, pid: int) -> contextlib.AbstractContextManager[None]:
+        """Have a program ended, should this process be killed, that would outlive it."""
+        watchdog = self._watchdog.result()
+        return watchdog.child(pid) if watchdog else contextlib.nullcontext()
+
+    def end(self) -> None:
+        """The last user has removed all that it made."""
+        self._cancel.set()
+        if self._listing:
+            self._listing.wait()
+        watchdog = self._watchdog.result()
+        if watchdog:
+            watchdog.end()
+
+    def _start_watchdog(self) -> Watchdog | None:
+        try:
+            return Watchdog(self._engine)
+        except (ProgramNotFound, ProgramNotStarted, OSError) as error:
+            self._no_watchdog = error
+            return None
+
+    def _warn_of_no_watchdog(self) -> None:
+        """Once, and not before the first container: until then the log may have no place to go to."""
+        self._watchdog.wait()
+        error, self._no_watchdog = self._no_watchdog, None
+        if error:
+            log.warning("no watchdog: after a SIGKILL the next run removes what is left (%s)", error)
+
+    def _list(self) -> Ahead[list[tuple[Listed, Fate]]]:
+        return Ahead(lambda: orphans.containers(self._engine, self._cancel), "orphans")
+
+    def _remove_orphans(self, listing: Ahead[list[tuple[Listed, Fate]]], cancel: threading.Event) -> None:
+        while not listing.wait(_TICK_S):
+            if cancel.is_set():
+                self._cancel.set()
+        try:
+            found = listing.result()
+        except EngineError as error:
+            if error.kind == "timeout":
+                raise
+            log.debug("no orphans known: %s", error)
+            return
+        for container, fate in found:
+            if cancel.is_set():
+                raise Cancelled
+            if fate == "orphan":
+                orphans.remove(self._engine, container)
+        _swept[self._key] = clock.Stopwatch()
+
+
+@contextlib.contextmanager
+def held(engine: Engine) -> Iterator[Session]:
+    """The session of this process on that engine; it ends with its last holder."""
+    key = os.getpid(), engine.command_line([])
+    with _lock:
+        session = _sessions.get(key) or _sessions.setdefault(key, Session(engine, key))
+        session.users += 1
+    try:
+        yield session
+    finally:
+        with _lock:
+            session.users -= 1
+            if not session.users:
+                del _sessions[key]
+        if not session.users:
+            session.end()
+
+
+_lock = threading.Lock()
+_sessions: dict[Key, Session] = {}
+_swept: dict[Key, clock.Stopwatch] = {}
+"""When the orphans were last removed."""
+
+
+def _is_swept(key: Key) -> bool:
+    return key in _swept and _swept[key].seconds < _AGAIN_S

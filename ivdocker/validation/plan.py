@@ -1,0 +1,142 @@
+"""From what a user asks to a job: which servers are run on which model, with what. Nothing is run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, Protocol
+
+from ivdocker.container.options import GRACE_S, QUICK_GRACE_S, RunOptions
+from ivdocker.container.plan import check_image_name
+from ivdocker.engine.client import Engine, EngineError
+from ivdocker.engine.connect import connect
+from ivdocker.engine.parse import Image
+from ivdocker.errors import UsageError
+from ivdocker.model_path import ModelPath, locate
+from ivdocker.report.observer import Observer
+from ivdocker.requests.model import Request
+from ivdocker.requests.send import RequestResult
+from ivdocker.servers.base import ServingBinary
+from ivdocker.servers.client import BaseModelServerClient
+from ivdocker.servers.select import select_server
+from ivdocker.tfx import ServingSpec
+from ivdocker.validation.budgets import Budgets
+
+LOAD_TIMEOUT_S = 300.0
+"""Seconds that loading may take, TFX's default."""
+
+
+class Checks(NamedTuple):
+    """How requests are sent, and what is checked of the responses beyond what each request expects.
+
+    ``deterministic``: each request is sent twice, and both responses must be equal. ``against``: an image that is run
+    first; the others must respond as it does. ``repeat``: how often all requests are sent. ``concurrency``: how many
+    requests are sent at a time.
+    """
+
+    deterministic: bool = False
+    against: str | None = None
+    repeat: int = 1
+    concurrency: int = 1
+
+
+class Subject(NamedTuple):
+    """What is validated: a model on server images, which are named or come from a TFX ServingSpec.
+
+    ``server``: the kind of server, as ``--server`` takes it. ``model_name``: None is the folder's name.
+    """
+
+    model: str | os.PathLike[str]
+    images: Sequence[str] = ()
+    spec: Any = None
+    server: str = "auto"
+    model_name: str | None = None
+
+
+class ResultSink(Protocol):
+    """Keeps the results of the requests of one attempt."""
+
+    def restart(self) -> None: ...
+
+    def add(self, result: RequestResult) -> None: ...
+
+
+class Notes(Protocol):
+    """Takes down requests for a warm-up file."""
+
+    def begin(self, client: BaseModelServerClient) -> None: ...
+
+    def add(self, result: RequestResult) -> None: ...
+
+
+class Job(NamedTuple):
+    """What to run, wholly worked out: nothing in it is looked up again."""
+
+    model: ModelPath
+    binaries: Sequence[ServingBinary]
+    engine: Engine
+    options: RunOptions
+    reference: ServingBinary | None = None
+    """The image of ``checks.against``: its responses are what is expected of the others."""
+    requests: Iterable[Request] = ()
+    synthesize: int = 0
+    """How many requests are made up for the model's inputs."""
+    seed: int = 0
+    checks: Checks = Checks()
+    budgets: Budgets = Budgets()
+    warmup: Notes | None = None
+    """Takes down the requests of the first image."""
+    sinks: Sequence[ResultSink] = ()
+    """They keep the results of the last attempt on the first image."""
+    timeout_s: float = LOAD_TIMEOUT_S
+    tries: int = 1
+    observer: Observer = Observer()
+
+    @property
+    def has_requests(self) -> bool:
+        """Whether there is anything to send."""
+        return bool(self.requests) or self.synthesize > 0
+
+
+def plan(subject: Subject, options: RunOptions, checks: Checks = Checks()) -> Job:  # noqa: B008  (it does not change)
+    """Raises UsageError where the subject cannot be run at all."""
+    if bool(subject.images) == bool(subject.spec):
+        raise UsageError("name the images to validate on: either images (--image) or a ServingSpec (--spec), not both")
+    model = locate(subject.model)
+    options = options._replace(grace_s=_grace_s(options))
+    if subject.spec:
+        spec = ServingSpec.of(subject.spec)
+        engine = spec.local_docker.connect(options.engine)
+        named = spec._replace(model_name=subject.model_name) if subject.model_name else spec
+        binaries: list[ServingBinary] = named.serving_binaries()
+        for binary in binaries:
+            check_image_name(binary.image)
+    else:
+        engine = connect(options.engine)
+        binaries = [_binary(image, model, subject, engine, options) for image in subject.images]
+    job = Job(model, binaries, engine, options, checks=checks)
+    if checks.against:
+        same_name = subject._replace(model_name=subject.model_name or binaries[0].model_name)
+        job = job._replace(reference=_binary(checks.against, model, same_name, engine, options))
+    return job
+
+
+def _grace_s(options: RunOptions) -> float:
+    """A server that nobody asked to stop gracefully is not waited for longer than it helps."""
+    if options.grace_s is not None:
+        return options.grace_s
+    return GRACE_S if options.graceful_stop else QUICK_GRACE_S
+
+
+def _binary(image: str, model: ModelPath, subject: Subject, engine: Engine, options: RunOptions) -> ServingBinary:
+    check_image_name(image)
+
+    def look() -> Image | None:
+        """The image's configuration; None when it is not here yet or the engine does not say: the run will tell why."""
+        with suppress(EngineError):
+            return engine.image(image)
+        return None
+
+    name, routes = subject.model_name, options.routes
+    return select_server(subject.server, image, model, model_name=name, routes=routes, look=look)
