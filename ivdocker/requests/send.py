@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ivdocker import http
-from ivdocker.errors import Failure, FailureCode, InfraValidationError, UsageError
+from ivdocker.errors import Failure, FailureCode, NoRequestPossible, RequestFailed, RequestTimedOut, UsageError
 from ivdocker.requests.judge import checks
 from ivdocker.requests.judge.compare import first_difference
 from ivdocker.requests.make.with_body import lacks_body, with_body
@@ -112,9 +112,7 @@ def send_all(
                 tally.add(outcome)
                 if number == 0:
                     on_outcome(outcome)
-    except InfraValidationError as error:
-        if error.failure is None or error.failure.code != "no-request":
-            raise
+    except NoRequestPossible as error:
         tally.first_failure = tally.first_failure or error.failure
     return tally
 
@@ -165,9 +163,7 @@ def _bind_and_send(client: BaseModelServerClient, request: Request, inputs_of: I
 def _send(client: BaseModelServerClient, request: Request) -> RequestResult:
     try:
         answer = client.send(request.message)
-    except InfraValidationError as error:
-        if error.failure is None or not error.failure.code.startswith("request-"):
-            raise
+    except (RequestFailed, RequestTimedOut) as error:
         return RequestResult(request, failure=_failure(request, error.failure.code, error.failure.message))
     milliseconds = answer.seconds * 1000
     is_good = answer.status == request.status if request.status else 200 <= answer.status < 300

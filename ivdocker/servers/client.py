@@ -9,7 +9,16 @@ from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 from ivdocker import clock, http
-from ivdocker.errors import DeadlineExceeded, Failure, FailureCode, UsageError, ValidationFailed, error_for
+from ivdocker.errors import (
+    DeadlineExceeded,
+    Failure,
+    FailureCode,
+    RequestFailed,
+    RequestTimedOut,
+    UsageError,
+    ValidationFailed,
+    error_for,
+)
 from ivdocker.text import one_line
 
 PROBE_TIMEOUT_S = 1.0
@@ -272,8 +281,8 @@ class BaseModelServerClient(abc.ABC):
             return self._http("POST", self.path_of(message), limit, self._content(message), headers)
         except http.HttpError as error:
             self._check_end(error)
-            code: FailureCode = "request-timeout" if error.kind == "timeout" else "request-failed"
-            raise error_for(Failure(code, str(error))) from None
+            failed = RequestTimedOut if error.kind == "timeout" else RequestFailed
+            raise failed(str(error)) from None
 
     def curl(self, request: Any) -> str:
         """The command line that sends this request body or RequestBody. Bytes come from its standard input."""

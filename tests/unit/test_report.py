@@ -24,6 +24,9 @@ from ivdocker.errors import (
     InfraValidationError,
     JobAborted,
     ModelCode,
+    NoRequestPossible,
+    RequestFailed,
+    RequestTimedOut,
     UsageError,
     ValidationFailed,
     error_for,
@@ -52,6 +55,9 @@ ERRORS = (
     GracefulShutdown,
     EnvironmentFailed,
     UsageError,
+    RequestFailed,
+    RequestTimedOut,
+    NoRequestPossible,
 )
 FAILURE = Failure(
     "model-load-failed",
@@ -118,7 +124,31 @@ def test_a_model_is_blessed_only_when_it_is_on_every_image(
 def test_an_error_survives_pickling_and_copying(error: type[InfraValidationError], failure: Failure | None) -> None:
     made = error("what happened", failure)
     for same in (pickle.loads(pickle.dumps(made)), copy.copy(made), copy.deepcopy(made)):
-        assert (type(same), str(same), same.failure) == (error, "what happened", failure)
+        assert (type(same), str(same), same.failure) == (error, "what happened", made.failure)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DeadlineExceeded, "engine-error"),
+        (JobAborted, "engine-error"),
+        (ValidationFailed, "engine-error"),
+        (EnvironmentFailed, "engine-error"),
+        (RequestFailed, "request-failed"),
+        (RequestTimedOut, "request-timeout"),
+        (NoRequestPossible, "no-request"),
+    ],
+)
+def test_an_error_that_is_made_from_a_text_carries_a_failure(
+    error: type[InfraValidationError], code: EnvironmentCode | ModelCode
+) -> None:
+    assert error("what happened").failure == Failure(code, "what happened")
+    assert error("what happened", FAILURE).failure is FAILURE
+
+
+@pytest.mark.parametrize("error", [InfraValidationError, GracefulShutdown, UsageError])
+def test_an_error_that_is_about_no_failure_carries_none(error: type[InfraValidationError]) -> None:
+    assert error("what happened").failure is None
 
 
 def test_an_error_without_a_text_says_its_failures() -> None:

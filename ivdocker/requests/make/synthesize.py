@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ivdocker.errors import Failure, InfraValidationError, UsageError, error_for
+from ivdocker.errors import Failure, NoRequestPossible, UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.requests.model import Request
 from ivdocker.servers.base import ServingBinary
@@ -48,11 +48,7 @@ def example(client: BaseModelServerClient, binary: ServingBinary, model: ModelPa
     """The first of these requests; None when none can be made."""
     try:
         return next(synthesize(client, binary, model, 1))
-    except UsageError:
-        return None
-    except InfraValidationError as error:
-        if error.failure is None or error.failure.code != "no-request":
-            raise
+    except (UsageError, NoRequestPossible):
         return None
 
 
@@ -115,5 +111,6 @@ _KINDS: dict[str, Callable[[random.Random], Any]] = {
 }
 
 
-def _no_request(why: str) -> InfraValidationError:
-    return error_for(Failure("no-request", f"no request could be made up: {why}", "give requests with --requests FILE"))
+def _no_request(why: str) -> NoRequestPossible:
+    failure = Failure("no-request", f"no request could be made up: {why}", "give requests with --requests FILE")
+    return NoRequestPossible(failure=failure)
