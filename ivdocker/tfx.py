@@ -48,21 +48,21 @@ class ServingSpec(NamedTuple):
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "ServingSpec":
         """Raises UsageError, which names the key that is wrong."""
-        known = _known(record, "ServingSpec", set(cls._fields) | {"kubernetes"})
+        known = _check_keys(record, "ServingSpec", set(cls._fields) | {"kubernetes"})
         if "kubernetes" in known:
             raise UsageError("ServingSpec: serving_platform 'kubernetes' is not supported; use local_docker")
         return cls(
             TensorFlowServingSpec(
-                **_values(TensorFlowServingSpec, known.get("tensorflow_serving", {}), "tensorflow_serving")
+                **_read_fields(TensorFlowServingSpec, known.get("tensorflow_serving", {}), "tensorflow_serving")
             ),
-            LocalDockerConfig(**_values(LocalDockerConfig, known.get("local_docker", {}), "local_docker")),
-            _typed(known.get("model_name") or DEFAULT_MODEL_NAME, DEFAULT_MODEL_NAME, "ServingSpec.model_name"),
+            LocalDockerConfig(**_read_fields(LocalDockerConfig, known.get("local_docker", {}), "local_docker")),
+            _check_type(known.get("model_name") or DEFAULT_MODEL_NAME, DEFAULT_MODEL_NAME, "ServingSpec.model_name"),
         )
 
     @classmethod
     def of(cls, spec: Any) -> "ServingSpec":
         """From a ServingSpec, a dict, the JSON text of one, or TFX's message. Raises UsageError."""
-        return spec if isinstance(spec, cls) else cls.from_dict(_plain(spec, "ServingSpec"))
+        return spec if isinstance(spec, cls) else cls.from_dict(_to_mapping(spec, "ServingSpec"))
 
     def serving_binaries(self) -> list[ServingBinary]:
         """One binary per tag and digest. Raises UsageError when there is none."""
@@ -83,7 +83,7 @@ class ValidationSpec(NamedTuple):
         """From a ValidationSpec, a dict, JSON text or TFX's message; 0 means the default. Raises UsageError."""
         if isinstance(spec, cls):
             return spec
-        values = _values(cls, _plain(spec, "ValidationSpec"), "ValidationSpec")
+        values = _read_fields(cls, _to_mapping(spec, "ValidationSpec"), "ValidationSpec")
         return cls(**{key: value for key, value in values.items() if value})
 
 
@@ -98,14 +98,16 @@ class RequestSpec(NamedTuple):
     @classmethod
     def of(cls, spec: Any) -> "RequestSpec":
         """From a RequestSpec, a dict, JSON text or TFX's message. Raises UsageError."""
-        return spec if isinstance(spec, cls) else cls(**_values(cls, _plain(spec, "RequestSpec"), "RequestSpec"))
+        return (
+            spec if isinstance(spec, cls) else cls(**_read_fields(cls, _to_mapping(spec, "RequestSpec"), "RequestSpec"))
+        )
 
 
-def _plain(spec: Any, what: str) -> Mapping[str, Any]:
+def _to_mapping(spec: Any, what: str) -> Mapping[str, Any]:
     if isinstance(spec, Mapping):
         return spec
     if hasattr(spec, "ListFields"):
-        return {each.name: _value(value) for each, value in spec.ListFields()}
+        return {each.name: _to_plain_value(value) for each, value in spec.ListFields()}
     if isinstance(spec, (str, bytes)):
         try:
             record = json.loads(spec)
@@ -116,26 +118,26 @@ def _plain(spec: Any, what: str) -> Mapping[str, Any]:
     raise UsageError(f"{what}: expected a JSON object, got {type(spec).__name__}")
 
 
-def _value(value: Any) -> Any:
+def _to_plain_value(value: Any) -> Any:
     if hasattr(value, "ListFields"):
-        return {each.name: _value(inner) for each, inner in value.ListFields()}
+        return {each.name: _to_plain_value(inner) for each, inner in value.ListFields()}
     if isinstance(value, (str, bytes, int, float)):
         return value
     return list(value)
 
 
-def _values(cls: type[NamedTuple], record: Any, what: str) -> dict[str, Any]:
+def _read_fields(cls: type[NamedTuple], record: Any, what: str) -> dict[str, Any]:
     """A dataclass's values from a JSON object; each must be of its default's type."""
     if not isinstance(record, Mapping):
         raise UsageError(f"{what}: expected a JSON object, got {record!r}")
     defaults = cls._field_defaults
     values: dict[str, Any] = {}
-    for key, value in _known(record, what, set(defaults)).items():
-        values[key] = _typed(value, defaults[key], f"{what}.{key}")
+    for key, value in _check_keys(record, what, set(defaults)).items():
+        values[key] = _check_type(value, defaults[key], f"{what}.{key}")
     return values
 
 
-def _typed(value: Any, default: Any, what: str) -> Any:
+def _check_type(value: Any, default: Any, what: str) -> Any:
     if isinstance(default, tuple):
         if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
             raise UsageError(f"{what}: expected a list of strings, got {value!r}")
@@ -145,7 +147,7 @@ def _typed(value: Any, default: Any, what: str) -> Any:
     return value
 
 
-def _known(record: Mapping[str, Any], what: str, names: set[str]) -> dict[str, Any]:
+def _check_keys(record: Mapping[str, Any], what: str, names: set[str]) -> dict[str, Any]:
     """The record with its keys in snake_case: protobuf's JSON may also spell them in lowerCamelCase."""
     snake = {re.sub(r"([A-Z])", lambda m: "_" + m[1].lower(), str(key)): value for key, value in record.items()}
     unknown = sorted(set(snake) - names)

@@ -55,7 +55,7 @@ def remove_network(engine: Engine, name: str, deadline: clock.Deadline) -> bool:
         clock.sleep(_RETRY_S)
 
 
-def remove(engine: Engine, name: str, deadline: clock.Deadline, container: explain.Container) -> bool:
+def remove(engine: Engine, name: str, deadline: clock.Deadline, container: explain.ContainerPresence) -> bool:
     """Until it is gone, and where it may yet appear, until it has stayed away for a while; whether that is so."""
     quiet = clock.Deadline.after(_LATE_ARRIVAL_S if container == "late" else 0)
     last: EngineError | None = None

@@ -83,7 +83,7 @@ class LocalDockerRunner(BaseModelServerRunner):
         self._name: str | None = None
         self._is_made = False
         """``docker run`` has said so."""
-        self._container: explain.Container = "none"
+        self._container: explain.ContainerPresence = "none"
         self._watch: ContainerWatch | None = None
         self._watch_lock = threading.Lock()
         self._meanwhile = threading.Thread(target=self._while_it_starts, name="ivdocker-meanwhile", daemon=True)
@@ -273,7 +273,7 @@ class LocalDockerRunner(BaseModelServerRunner):
         try:
             warning = self._engine.run(spec)
         except EngineError as error:
-            self._container = explain.left_by(error)
+            self._container = explain.presence_after(error)
             raise
         self._container, self._is_made = "certain", True
         if warning:

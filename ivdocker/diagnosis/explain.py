@@ -34,26 +34,26 @@ def engine_failure(error: EngineError, image: str | None = None) -> Failure:
     if error.kind == "timeout":
         hint = "the engine hangs or is overloaded: see whether docker ps answers, and restart it if not"
         return Failure("engine-timeout", f"the engine gave {error.stderr}: {error.command}", hint)
-    text = _without_frame(error.stderr) or f"exit code {error.returncode} without a word: {error.command}"
-    found = _first(ENGINE_MESSAGES, [error.stderr])
+    text = _strip_frame(error.stderr) or f"exit code {error.returncode} without a word: {error.command}"
+    found = _first_match(ENGINE_MESSAGES, [error.stderr])
     if found is None:
         return Failure("engine-error", f"the engine refused: {text}")
     row, match = found
     about = f" ({image})" if image and row.code.startswith(("image", "registry", "platform")) else ""
-    return Failure(row.code, f"{_filled(row, match)}{about}: {text}", row.hint)
+    return Failure(row.code, f"{_fill_in(row, match)}{about}: {text}", row.hint)
 
 
-Container = Literal["none", "possible", "late", "certain"]
+ContainerPresence = Literal["none", "possible", "late", "certain"]
 """Whether there is one: ``late`` may yet appear."""
 
 
-def left_by(error: EngineError) -> Container:
+def presence_after(error: EngineError) -> ContainerPresence:
     """What a ``docker run`` that failed like this left: a container that could not start, as a rule, or none."""
     if error.was_cut_short:
         return "late"
     if error.stdout.strip():
         return "certain"
-    found = _first(ENGINE_MESSAGES, [error.stderr])
+    found = _first_match(ENGINE_MESSAGES, [error.stderr])
     is_early = found is not None and found[0] is not BROKE_OFF and found[0].code in _BEFORE_CREATE
     return "none" if is_early or error.kind == "missing" else "possible"
 
@@ -89,13 +89,13 @@ def log_tail(log: str, cause: str | None = None) -> tuple[str, ...]:
 def fatal_line(line: str, log: str, log_patterns: Sequence[LogPattern]) -> Failure | None:
     """What a log line of a server that still runs means, None when it is not the end. The rest of the log may name the
     cause more closely."""
-    if _first([row for row in log_patterns if row.fatal], [line]) is None:
+    if _first_match([row for row in log_patterns if row.fatal], [line]) is None:
         return None
-    found = _first(log_patterns, [*log.splitlines(), line])
+    found = _first_match(log_patterns, [*log.splitlines(), line])
     if found is None:
         return None
     row, match = found
-    return Failure(row.code, _filled(row, match), _hint(row, match), log_tail=log_tail(log, match.string))
+    return Failure(row.code, _fill_in(row, match), _hint(row, match), log_tail=log_tail(log, match.string))
 
 
 def fatal_pattern(log_patterns: Sequence[LogPattern]) -> re.Pattern[bytes] | None:
@@ -122,13 +122,13 @@ def _cause(state: ContainerState, log: str, log_patterns: Sequence[LogPattern], 
     if signal_name(state.exit_code) == "SIGILL":
         hint = "the image needs CPU features (AVX, for instance) that this CPU or its emulation does not have"
         return Failure("illegal-instruction", f"the server met an illegal instruction ({how})", hint, log_tail=tail)
-    found = _first([*log_patterns, *SERVER_MESSAGES], log.splitlines())
+    found = _first_match([*log_patterns, *SERVER_MESSAGES], log.splitlines())
     if found:
         row, match = found
-        message = f"{_filled(row, match)} ({how})"
+        message = f"{_fill_in(row, match)} ({how})"
         return Failure(row.code, message, _hint(row, match), log_tail=log_tail(log, match.string))
     if state.error:
-        text = f"the container did not start: {_without_frame(state.error)} ({how})"
+        text = f"the container did not start: {_strip_frame(state.error)} ({how})"
         return Failure("container-exited", text, log_tail=tail)
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     last = f"; its last words: {lines[-1][:300]}" if lines else " without a word in its log"
@@ -138,7 +138,7 @@ def _cause(state: ContainerState, log: str, log_patterns: Sequence[LogPattern], 
     return Failure("container-exited", f"the server ended by itself ({how}){last}", hint, log_tail=tail)
 
 
-def _first(rows: Sequence[LogPattern], lines: Sequence[str]) -> tuple[LogPattern, re.Match[str]] | None:
+def _first_match(rows: Sequence[LogPattern], lines: Sequence[str]) -> tuple[LogPattern, re.Match[str]] | None:
     """The first row, in the table's order, that any line matches."""
     for row in rows:
         pattern = re.compile(row.pattern, re.IGNORECASE)
@@ -149,8 +149,8 @@ def _first(rows: Sequence[LogPattern], lines: Sequence[str]) -> tuple[LogPattern
     return None
 
 
-def _filled(row: LogPattern, match: re.Match[str]) -> str:
-    groups = {name: _without_frame(text or "") for name, text in match.groupdict().items()}
+def _fill_in(row: LogPattern, match: re.Match[str]) -> str:
+    groups = {name: _strip_frame(text or "") for name, text in match.groupdict().items()}
     return row.message.format(**groups)
 
 
@@ -160,7 +160,7 @@ def _hint(row: LogPattern, match: re.Match[str]) -> str:
     return denied or row.hint
 
 
-def _without_frame(text: str) -> str:
+def _strip_frame(text: str) -> str:
     """The message without docker's own frame, in one line of bearable length."""
     text = re.sub(r"(?ms)^\s*(Usage:.*|(Run|See) '\S+ run --help'.*)", "", text)
     text = re.sub(r"(?m)^\s*((docker|Error response from daemon|Error): )+", "", text)

@@ -49,7 +49,7 @@ class Request(NamedTuple):
     file: str | None = None
 
     @property
-    def message(self) -> RequestBody:
+    def request_body(self) -> RequestBody:
         return RequestBody(self.body, self.content_type, self.headers, self.model_name, self.version, self.signature)
 
     @property

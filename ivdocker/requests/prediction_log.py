@@ -70,7 +70,7 @@ def prediction_log(model_name: str, signature: str, body: Any, inputs: list[Tens
     """
     if not inputs:
         raise ValueError("the server does not tell the types of the model's inputs")
-    values = _columns(body, [tensor.name for tensor in inputs])
+    values = _values_by_input(body, [tensor.name for tensor in inputs])
     spec = bytes_field(_SPEC_NAME, model_name.encode())
     if signature:
         spec += bytes_field(_SPEC_SIGNATURE, signature.encode())
@@ -82,19 +82,19 @@ def prediction_log(model_name: str, signature: str, body: Any, inputs: list[Tens
     return bytes_field(_LOG_PREDICT, bytes_field(_PREDICT_REQUEST, request))
 
 
-def _columns(body: Any, names: list[str]) -> dict[str, Any]:
+def _values_by_input(body: Any, names: list[str]) -> dict[str, Any]:
     """Nested lists by input name."""
     if "instances" in body:
         rows = body["instances"]
         if not (isinstance(rows, list) and rows):
             raise ValueError("'instances' is no list, or an empty one")
         if _is_named(rows[0]):
-            return {name: [_named(row, name) for row in rows] for name in names}
+            return {name: [_value_of(row, name) for row in rows] for name in names}
         found = rows
     else:
         found = body["inputs"]
         if _is_named(found):
-            return {name: _named(found, name) for name in names}
+            return {name: _value_of(found, name) for name in names}
     if len(names) > 1:
         raise ValueError(f"values without names, where the model takes {', '.join(names)}")
     return {names[0]: found}
@@ -104,7 +104,7 @@ def _is_named(value: Any) -> bool:
     return isinstance(value, dict) and not _is_base64(value)
 
 
-def _named(values: Any, name: str) -> Any:
+def _value_of(values: Any, name: str) -> Any:
     if not isinstance(values, dict) or name not in values:
         raise ValueError(f"nothing for the input {name!r}")
     return values[name]
@@ -121,7 +121,7 @@ def _tensor_proto(tensor: Tensor, value: Any) -> bytes:
     shape = _shape(value)
     dims = b"".join(bytes_field(_SHAPE_DIM, number_field(_DIM_SIZE, size)) for size in shape)
     proto = number_field(_TENSOR_DTYPE, kind.number) + bytes_field(_TENSOR_SHAPE, dims)
-    flat = list(_flat(value, shape))
+    flat = list(_flatten(value, shape))
     if kind.field == _TENSOR_STRINGS:
         return proto + b"".join(bytes_field(_TENSOR_STRINGS, _string(item)) for item in flat)
     if not all(isinstance(item, (int, float)) for item in flat):
@@ -143,7 +143,7 @@ def _shape(value: Any) -> list[int]:
     return shape
 
 
-def _flat(value: Any, shape: list[int]) -> Iterator[Any]:
+def _flatten(value: Any, shape: list[int]) -> Iterator[Any]:
     if not shape:
         if isinstance(value, list):
             raise ValueError("lists of different depths")
@@ -152,7 +152,7 @@ def _flat(value: Any, shape: list[int]) -> Iterator[Any]:
     if not isinstance(value, list) or len(value) != shape[0]:
         raise ValueError("lists of different lengths")
     for item in value:
-        yield from _flat(item, shape[1:])
+        yield from _flatten(item, shape[1:])
 
 
 def _string(value: Any) -> bytes:

@@ -40,13 +40,13 @@ class Answers:
         self._file.seek(0)
         self._file.truncate()
 
-    def add(self, outcome: RequestResult) -> None:
+    def add(self, result: RequestResult) -> None:
         """A wrong answer is expected of nobody. Raises EnvironmentFailed when it cannot be written."""
-        request = outcome.request
-        if outcome.failure is None:
+        request = result.request
+        if result.failure is None:
             where = f"{request.where}, as {self._image} answered it"
             # Of an error that was asked for, the status is what must be the same.
-            expect = outcome.answer if (request.status or 200) < 300 else request.expect
+            expect = result.answer if (request.status or 200) < 300 else request.expect
             request = request._replace(expect=expect, where=where, origin="reference")
         request = request._replace(
             # What stands there where nothing is said cannot be pickled.
@@ -104,10 +104,10 @@ class Recording:
             self._file.seek(0)
             self._file.truncate()
 
-    def add(self, outcome: RequestResult) -> None:
+    def add(self, result: RequestResult) -> None:
         assert self._file
         with self._usage_errors():
-            self._file.write(as_line(outcome.request, outcome.answer))
+            self._file.write(as_line(result.request, result.answer))
 
     def keep(self) -> None:
         """Put it in its place, whatever was there before."""

@@ -59,13 +59,13 @@ class RequestStats:
         self.milliseconds: list[float] = []
         self.first_failure: Failure | None = None
 
-    def add(self, outcome: RequestResult) -> None:
+    def add(self, result: RequestResult) -> None:
         self.sent += 1
-        if outcome.milliseconds is not None:
-            self.milliseconds.append(outcome.milliseconds)
-        if outcome.failure is not None:
-            self.first_failure = self.first_failure or outcome.failure
-            if outcome.failure.code == "response-mismatch":
+        if result.milliseconds is not None:
+            self.milliseconds.append(result.milliseconds)
+        if result.failure is not None:
+            self.first_failure = self.first_failure or result.failure
+            if result.failure.code == "response-mismatch":
                 self.mismatched += 1
             else:
                 self.failed += 1
@@ -88,36 +88,36 @@ class SendOptions(NamedTuple):
 def send_all(
     client: BaseModelServerClient,
     requests: Iterable[Request],
-    on_outcome: Callable[[RequestResult], None],
-    pace: SendOptions = SendOptions(),  # noqa: B008  (a NamedTuple does not change)
+    on_result: Callable[[RequestResult], None],
+    options: SendOptions = SendOptions(),  # noqa: B008  (a NamedTuple does not change)
     inputs: Callable[[], list[Tensor]] = list,
 ) -> RequestStats:
     """Send the requests; a failed one does not keep the rest from being sent. ``requests`` is gone through
-    once for each round; ``on_outcome`` is called for each request of the first round, one at a time.
+    once for each round; ``on_result`` is called for each request of the first round, one at a time.
 
     ``inputs``: tells the model's, where the server does not; asked only when they are needed. When no request can be
     made, that is the failure, unless one that was sent has failed before. Raises what the endpoint's check raises: a
     server that is gone is the verdict; and UsageError when the requests cannot be read any more, or what reads the
     inputs is not installed.
     """
-    tally, inputs_of = RequestStats(), inputs_known(client, inputs)
+    stats, inputs_lookup = RequestStats(), cached_inputs(client, inputs)
 
     def send(request: Request) -> RequestResult:
-        outcome = _bind_and_send(client, request, inputs_of)
-        return _send_again(client, outcome) if pace.deterministic and outcome.failure is None else outcome
+        result = _make_body_and_send(client, request, inputs_lookup)
+        return _send_again(client, result) if options.deterministic and result.failure is None else result
 
     try:
-        for number in range(pace.repeat):
-            for outcome in _outcomes(send, requests, pace.concurrency):
-                tally.add(outcome)
+        for number in range(options.repeat):
+            for result in _send_in_order(send, requests, options.concurrency):
+                stats.add(result)
                 if number == 0:
-                    on_outcome(outcome)
+                    on_result(result)
     except NoRequestPossible as error:
-        tally.first_failure = tally.first_failure or error.failure
-    return tally
+        stats.first_failure = stats.first_failure or error.failure
+    return stats
 
 
-def _outcomes(
+def _send_in_order(
     send: Callable[[Request], RequestResult], requests: Iterable[Request], concurrency: int
 ) -> Iterator[RequestResult]:
     """In the order of the requests; no more of them are read than are under way."""
@@ -140,19 +140,19 @@ def _outcomes(
                 future.cancel()
 
 
-InputsOf = Callable[[str | None, str | None], list[Tensor]]
+InputsLookup = Callable[[str | None, str | None], list[Tensor]]
 """A model's inputs by its name and signature; empty where nobody tells them."""
 
 
-def inputs_known(client: BaseModelServerClient, inputs: Callable[[], list[Tensor]] = list) -> InputsOf:
+def cached_inputs(client: BaseModelServerClient, inputs: Callable[[], list[Tensor]] = list) -> InputsLookup:
     """Each model's inputs, asked for once; ``inputs`` tells those of the client's own model where it does not."""
     return cache(lambda name, signature: client.inputs(name, signature) or ([] if name else inputs()))
 
 
-def _bind_and_send(client: BaseModelServerClient, request: Request, inputs_of: InputsOf) -> RequestResult:
+def _make_body_and_send(client: BaseModelServerClient, request: Request, inputs_lookup: InputsLookup) -> RequestResult:
     if not lacks_body(request):
         return _send(client, request)
-    inputs = inputs_of(request.model_name, request.signature)
+    inputs = inputs_lookup(request.model_name, request.signature)
     try:
         return _send(client, with_body(request, client, inputs))
     except UsageError as error:
@@ -162,7 +162,7 @@ def _bind_and_send(client: BaseModelServerClient, request: Request, inputs_of: I
 
 def _send(client: BaseModelServerClient, request: Request) -> RequestResult:
     try:
-        answer = client.send(request.message)
+        answer = client.send(request.request_body)
     except (RequestFailed, RequestTimedOut) as error:
         return RequestResult(request, failure=_failure(request, error.failure.code, error.failure.message))
     milliseconds = answer.seconds * 1000
@@ -177,7 +177,9 @@ def _send(client: BaseModelServerClient, request: Request) -> RequestResult:
         if answer.status >= 300 and request.expect is None:
             # An error that was asked for may have any body, or none.
             return RequestResult(request, answer.text[:_ERROR_SHOWN], milliseconds)
-        return RequestResult(request, None, milliseconds, _failure(request, "request-failed", _no_json(answer, error)))
+        return RequestResult(
+            request, None, milliseconds, _failure(request, "request-failed", _describe_non_json(answer, error))
+        )
     return RequestResult(
         request, record, milliseconds, _check_answer(request, record, answer.status, client.volatile_paths)
     )
@@ -214,7 +216,7 @@ def _check_answer(request: Request, record: Any, status: int, volatile_paths: tu
     return None
 
 
-def _no_json(answer: http.Response, error: ValueError) -> str:
+def _describe_non_json(answer: http.Response, error: ValueError) -> str:
     if not answer.body.strip():
         return f"HTTP {answer.status} with an empty answer"
     # Plain text is also what is said of an answer that bears no type.

@@ -19,7 +19,7 @@ from ivdocker.model_path import ModelPath
 from ivdocker.requests.formats import tfrecord
 from ivdocker.requests.model import Request
 from ivdocker.requests.prediction_log import prediction_log
-from ivdocker.requests.send import RequestResult, inputs_known
+from ivdocker.requests.send import RequestResult, cached_inputs
 from ivdocker.servers.base import ServingBinary
 from ivdocker.servers.client import BaseModelServerClient
 
@@ -35,49 +35,51 @@ class Warmup:
         self.folder = folder
         self.count = 0
         self._saved_model = saved_model
-        self._trouble: str | None = None
-        self._owned = ExitStack()
+        self._problem: str | None = None
+        self._resources = ExitStack()
 
     def __enter__(self) -> Warmup:
-        self._records = self._owned.enter_context(tempfile.TemporaryFile())
+        self._records = self._resources.enter_context(tempfile.TemporaryFile())
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._owned.close()
+        self._resources.close()
 
     def begin(self, client: BaseModelServerClient) -> None:
         """Forget what was added; what comes is answered by this client's model."""
         self._records.seek(0)
         self._records.truncate()
-        self.count, self._trouble = 0, None
-        self._model_name, self._inputs_of = client.model_name, inputs_known(client)
+        self.count, self._problem = 0, None
+        self._model_name, self._inputs_lookup = client.model_name, cached_inputs(client)
 
-    def add(self, outcome: RequestResult) -> None:
+    def add(self, result: RequestResult) -> None:
         """Take it down, if it is one of the first 1000 predictions by this model that were answered rightly, with 2xx:
         an error that was expected would fail the loading. What cannot be taken down is told by ``write``, for it says
         nothing against the model."""
-        request = outcome.request
-        is_good = outcome.failure is None and (request.status or 200) < 300
+        request = result.request
+        is_good = result.failure is None and (request.status or 200) < 300
         is_ours = request.model_name in (None, self._model_name) and request.version is None
         is_prediction = isinstance(request.body, dict) and not {"inputs", "instances"}.isdisjoint(request.body)
-        if is_good and is_ours and is_prediction and self.count < MAX_RECORDS and not self._trouble:
-            self._take(request)
+        if is_good and is_ours and is_prediction and self.count < MAX_RECORDS and not self._problem:
+            self._write_record(request)
 
-    def _take(self, request: Request) -> None:
+    def _write_record(self, request: Request) -> None:
         signature = str(request.body.get("signature_name") or request.signature or "")
         try:
-            log = prediction_log(self._model_name, signature, request.body, self._inputs_of(None, signature or None))
+            log = prediction_log(
+                self._model_name, signature, request.body, self._inputs_lookup(None, signature or None)
+            )
         except ValueError as error:
-            self._trouble = f"{request.where} is no warm-up request: {error}"
+            self._problem = f"{request.where} is no warm-up request: {error}"
             return
-        tfrecord.write(self._records, log)
+        tfrecord.write_record(self._records, log)
         self.count += 1
 
     def write(self) -> str:
         """Make the folder, wholly or not at all; returns what it now holds. Raises UsageError."""
-        trouble = self._trouble or ("" if self.count else "none of the requests is a prediction by this model")
-        if trouble:
-            raise UsageError(f"no warm-up folder {str(self.folder)!r}: {trouble}")
+        problem = self._problem or ("" if self.count else "none of the requests is a prediction by this model")
+        if problem:
+            raise UsageError(f"no warm-up folder {str(self.folder)!r}: {problem}")
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             with ExitStack() as owned:

@@ -39,6 +39,6 @@ def commands(job: Job) -> Iterator[str]:
 def _curl(request: Request, client: BaseModelServerClient, address: str) -> str:
     if lacks_body(request):
         return f"# {request.where}: its body is made when the loaded model has told its inputs"
-    message = request.message
+    message = request.request_body
     words = ["curl", *client.curl_arguments(message), address + shlex.quote(client.path_of(message))]
     return " ".join(words + (["<", shlex.quote(request.file)] if request.file else []))

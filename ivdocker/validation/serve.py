@@ -52,7 +52,7 @@ class Server:
         from ivdocker.requests.make.synthesize import example
 
         found = example(self._client, self._job.binaries[0], self._job.model)
-        return self._client.curl(found.message if found else {})
+        return self._client.curl(found.request_body if found else {})
 
 
 @contextmanager

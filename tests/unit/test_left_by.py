@@ -19,7 +19,7 @@ def test_a_recorded_docker_run_that_failed_left(engine: str, case: str) -> None:
     """docker prints the container's ID as soon as it is made, podman only once it runs."""
     is_made = engine.startswith("docker") and case in {*STARTED, NO_GPU}
     expected = "none" if case.removeprefix("docker-29-") in NONE else "certain" if is_made else "possible"
-    assert explain.left_by(recording(engine, case).error) == expected
+    assert explain.presence_after(recording(engine, case).error) == expected
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_a_recorded_docker_run_that_failed_left(engine: str, case: str) -> None:
     ],
 )
 def test_another_docker_run_that_failed_left(error: EngineError, left: str) -> None:
-    assert explain.left_by(error) == left
+    assert explain.presence_after(error) == left

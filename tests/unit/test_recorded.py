@@ -105,7 +105,7 @@ def test_answers_become_what_is_expected_as_often_as_they_are_read() -> None:
     assert [request.expect for request in again[:1000]] == [{"y": number / 2} for number in range(1000)]
     assert {request.rtol for request in again} == {0.25, RTOL}
     assert again[-1].body == b"\x00\xff"
-    assert again[-1].message.headers == {"A": "b"}
+    assert again[-1].request_body.headers == {"A": "b"}
     assert again[0].where == "f:1, as ref:1 answered it"
 
 

@@ -103,7 +103,7 @@ def test_a_lines_body_may_be_a_file_beside_it(tmp_path: Path) -> None:
     made(tmp_path, "in/images/cat.jpg", b"\xff\xd8cat")
     found = one(made(tmp_path, "in/r.jsonl", '{"file": "images/cat.jpg", "expect": {"label": "cat"}}'))
     assert (found.body, found.content_type, found.expect) == (b"\xff\xd8cat", "image/jpeg", {"label": "cat"})
-    assert found.message.body == b"\xff\xd8cat"
+    assert found.request_body.body == b"\xff\xd8cat"
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from tfrecord import TFRecordWriter, example_pb2, iterator_utils, tfrecord_itera
 
 from ivdocker.errors import UsageError
 from ivdocker.requests.formats import tfrecord
-from ivdocker.requests.formats.crc32c import crc32c, masked
-from ivdocker.requests.formats.protobuf import bytes_field, fields, number_field, signed, varint
+from ivdocker.requests.formats.crc32c import crc32c, masked_crc32c
+from ivdocker.requests.formats.protobuf import bytes_field, fields, number_field, to_signed, varint
 from ivdocker.requests.read.files import load
 from ivdocker.requests.read.source import PIECE_LIMIT
 from ivdocker.requests.read.tf_example import features
@@ -38,7 +38,7 @@ def example(**values: Any) -> Any:
 def framed(*records: bytes) -> bytes:
     stream = io.BytesIO()
     for record in records:
-        tfrecord.write(stream, record)
+        tfrecord.write_record(stream, record)
     return stream.getvalue()
 
 
@@ -119,7 +119,7 @@ def test_what_is_wrong_in_a_tfrecord_file_is_named_with_its_record(
 
 def test_a_record_that_claims_to_be_huge_is_refused_before_it_is_read(tmp_path: Path) -> None:
     length = struct.pack("<Q", PIECE_LIMIT + 1)
-    checksum = struct.pack("<I", masked(length))
+    checksum = struct.pack("<I", masked_crc32c(length))
     (tmp_path / "x.tfrecord").write_bytes(length + checksum)
     with pytest.raises(UsageError, match="record 1: longer than 64 MiB"):
         load(tmp_path / "x.tfrecord")
@@ -181,4 +181,4 @@ def test_any_bytes_are_fields_or_a_value_error(data: bytes) -> None:
 def test_a_number_survives(value: int) -> None:
     ((_, _, found),) = fields(number_field(1, value))
     assert isinstance(found, int)
-    assert signed(found) == value
+    assert to_signed(found) == value

@@ -10,7 +10,7 @@ _POLYNOMIAL = 0x82F63B78
 _MASK_DELTA = 0xA282EAD8
 
 
-def masked(data: bytes) -> int:
+def masked_crc32c(data: bytes) -> int:
     """The checksum as it stands in a TFRecord file: rotated and shifted (tensorflow/core/lib/hash/crc32c.h)."""
     crc = crc32c(data)
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF

@@ -51,7 +51,7 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
     raise ValueError("a number is longer than 64 bits")
 
 
-def signed(value: int) -> int:
+def to_signed(value: int) -> int:
     """An int64 of the varint that stands for it."""
     return value - (1 << 64) if value >> 63 else value
 

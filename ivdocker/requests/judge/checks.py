@@ -51,11 +51,11 @@ def _not_finite(request: Request, answer: Any) -> str | None:
 
     null in a request is a missing value too.
     """
-    found = _first(answer, _is_not_finite)
+    found = _find_leaf(answer, _is_not_finite)
     if found is None:
         return None
     known = [request.body, request.values, request.expect]
-    if any(_first(value, _may_be_not_finite) for value in known if value is not None):
+    if any(_find_leaf(value, _may_be_not_finite) for value in known if value is not None):
         return None
     path, number = found
     return f"at {path}: {json.dumps(number)}, and the request has none"
@@ -69,7 +69,7 @@ def _may_be_not_finite(leaf: Any) -> bool:
     return leaf is None or _is_not_finite(leaf) or (isinstance(leaf, str) and leaf in NOT_FINITE)
 
 
-def _first(value: Any, wanted: Callable[[Any], bool]) -> tuple[str, Any] | None:
+def _find_leaf(value: Any, wanted: Callable[[Any], bool]) -> tuple[str, Any] | None:
     """Path and value of the first such leaf, without recursion: answers may be nested deeply."""
     if wanted(value):
         return "$", value
@@ -84,13 +84,13 @@ def _first(value: Any, wanted: Callable[[Any], bool]) -> tuple[str, Any] | None:
             continue
         for key, item in items:
             if isinstance(item, (dict, list, tuple)):
-                waiting.append((_step(path, key), item))
+                waiting.append((_child_path(path, key), item))
             elif wanted(item):
-                return _step(path, key), item
+                return _child_path(path, key), item
     return None
 
 
-def _step(path: str, key: int | str) -> str:
+def _child_path(path: str, key: int | str) -> str:
     return f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}"
 
 
@@ -101,13 +101,13 @@ def _wrong_batch(request: Request, answer: Any) -> str | None:
     sent, got = _list(request.body, "instances"), _list(answer, "predictions")
     if sent is not None and got is not None and len(sent) != len(got) and not _expects(request, "predictions"):
         return f"at $.predictions: {len(got)} predictions for {len(sent)} instances"
-    for name, size in _leading(answer.get("outputs"), list(request.leading)):
+    for name, size in _leading_dimensions(answer.get("outputs"), list(request.leading)):
         if size != request.leading[name]:
             return f"at $.outputs: output {name!r} is a batch of {size}, the request one of {request.leading[name]}"
     return None
 
 
-def _leading(outputs: Any, names: list[str]) -> Iterator[tuple[str, Any]]:
+def _leading_dimensions(outputs: Any, names: list[str]) -> Iterator[tuple[str, Any]]:
     """The leading dimension of the outputs of these names; TensorFlow Serving gives a single one without its name."""
     if isinstance(outputs, list) and any(isinstance(output, dict) and "shape" in output for output in outputs):
         # The v2 protocol's data are flat, the shape stands beside them.

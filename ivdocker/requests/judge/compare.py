@@ -53,11 +53,11 @@ def first_difference(
     """
     first: Difference | None = None
     differing = compared = 0
-    for place, why, mine, theirs, weight in _compared(expected, found, (rtol, atol), list(map(parse_path, ignore))):
+    for place, why, mine, theirs, weight in _compare(expected, found, (rtol, atol), list(map(parse_path, ignore))):
         compared += weight
         if why:
             differing += weight
-            first = first or Difference(_text(place), mine, theirs, why)
+            first = first or Difference(_path_text(place), mine, theirs, why)
     return first and first._replace(differing=differing, compared=compared)
 
 
@@ -82,12 +82,12 @@ def parse_path(path: str) -> tuple[Step, ...]:
 _Place = tuple["_Place", Step] | None
 """A linked path: most places are never shown, and a text for each would take longer than comparing them."""
 
-_Seen = tuple[_Place, str, Any, Any, int]
+_Comparison = tuple[_Place, str, Any, Any, int]
 
 
-def _compared(
+def _compare(
     expected: Any, found: Any, tolerance: tuple[float, float], ignore: list[tuple[Step, ...]]
-) -> Iterator[_Seen]:
+) -> Iterator[_Comparison]:
     """Each value that was compared: its place, what is wrong with it, both sides, for how many it stands.
 
     Not by recursion: an answer may be nested as deeply as JSON can be read.
@@ -105,39 +105,39 @@ def _compared(
             pairs = enumerate(zip(mine, theirs, strict=False))
             inner = [((place, index), one, other, index) for index, (one, other) in pairs]
         else:
-            yield place, _why(mine, theirs, tolerance), mine, None if theirs is _MISSING else theirs, 1
+            yield place, _describe(mine, theirs, tolerance), mine, None if theirs is _MISSING else theirs, 1
             continue
         for where, one, other, step in reversed(inner):
-            waiting.append((where, one, other, _below(ignored, step) if ignored else ignored))
+            waiting.append((where, one, other, _paths_below(ignored, step) if ignored else ignored))
 
 
 _MISSING = object()
 
 
-def _below(ignored: list[tuple[Step, ...]], step: Step) -> list[tuple[Step, ...]]:
+def _paths_below(ignored: list[tuple[Step, ...]], step: Step) -> list[tuple[Step, ...]]:
     return [path[1:] for path in ignored if path[0] is None or path[0] == step]
 
 
-def _why(expected: Any, found: Any, tolerance: tuple[float, float]) -> str:
+def _describe(expected: Any, found: Any, tolerance: tuple[float, float]) -> str:
     """What is wrong, nothing when it matches."""
     if found is _MISSING:
         return "missing key"
-    mine, theirs = _number(expected, found), _number(found, expected)
+    mine, theirs = _as_number(expected, found), _as_number(found, expected)
     if mine is not None and theirs is not None:
-        return "" if _close(mine, theirs, *tolerance) else "other number"
+        return "" if _is_close(mine, theirs, *tolerance) else "other number"
     if type(expected) is not type(found):
         return "other type"
     return "" if expected == found else "other value"
 
 
-def _number(value: Any, other: Any) -> float | None:
+def _as_number(value: Any, other: Any) -> float | None:
     """The number that it is, or that its text stands for where the other side is a number."""
     if isinstance(value, str) and not isinstance(other, str):
         return NOT_FINITE.get(value)
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _close(expected: float, found: float, rtol: float, atol: float) -> bool:
+def _is_close(expected: float, found: float, rtol: float, atol: float) -> bool:
     try:
         if math.isnan(expected) or math.isnan(found):
             return math.isnan(expected) and math.isnan(found)
@@ -149,7 +149,7 @@ def _close(expected: float, found: float, rtol: float, atol: float) -> bool:
         return expected == found
 
 
-def _text(place: _Place) -> str:
+def _path_text(place: _Place) -> str:
     steps: list[str] = []
     while place:
         place, step = place

@@ -41,7 +41,7 @@ def synthesize(
     for number, body in enumerate(examples, 1):
         yield Request(body, f"example {number} of the model's folder", origin="synthesized")
     if len(examples) < count:
-        yield from _made(client, client.inputs() or binary.inputs(model), count - len(examples), seed)
+        yield from _make_requests(client, client.inputs() or binary.inputs(model), count - len(examples), seed)
 
 
 def example(client: BaseModelServerClient, binary: ServingBinary, model: ModelPath) -> Request | None:
@@ -52,7 +52,7 @@ def example(client: BaseModelServerClient, binary: ServingBinary, model: ModelPa
         return None
 
 
-def _made(client: BaseModelServerClient, inputs: list[Tensor], count: int, seed: int) -> Iterator[Request]:
+def _make_requests(client: BaseModelServerClient, inputs: list[Tensor], count: int, seed: int) -> Iterator[Request]:
     if not inputs:
         raise _no_request(f"the inputs of model {client.model_name!r} are not known: its server tells none")
     limit = client.max_batch_size()
@@ -62,7 +62,7 @@ def _made(client: BaseModelServerClient, inputs: list[Tensor], count: int, seed:
     source = random.Random(seed)
     for number in range(count):
         size = sizes[number % len(sizes)]
-        values = {tensor.name: _filled(_shape(tensor, size), _KINDS[tensor.kind], source) for tensor in inputs}
+        values = {tensor.name: _make_values(_shape(tensor, size), _KINDS[tensor.kind], source) for tensor in inputs}
         try:
             body = client.request_body(values, inputs)
         except UsageError as error:
@@ -92,22 +92,22 @@ def _shape(tensor: Tensor, size: int) -> tuple[int, ...]:
     )
 
 
-def _filled(shape: tuple[int, ...], value: Callable[[random.Random], Any], source: random.Random) -> Any:
+def _make_values(shape: tuple[int, ...], value: Callable[[random.Random], Any], source: random.Random) -> Any:
     if not shape:
         return value(source)
-    return [_filled(shape[1:], value, source) for _ in range(shape[0])]
+    return [_make_values(shape[1:], value, source) for _ in range(shape[0])]
 
 
-def _below(limit: int, source: random.Random) -> int:
+def _random_below(limit: int, source: random.Random) -> int:
     # Of all its methods only random() gives the same numbers on every Python version.
     return int(source.random() * limit)
 
 
 _KINDS: dict[str, Callable[[random.Random], Any]] = {
-    "float": lambda source: (_below(64, source) + 1) / 64,
-    "int": lambda source: _below(2, source),
-    "bool": lambda source: _below(2, source) == 1,
-    "string": lambda source: _TEXTS[_below(len(_TEXTS), source)],
+    "float": lambda source: (_random_below(64, source) + 1) / 64,
+    "int": lambda source: _random_below(2, source),
+    "bool": lambda source: _random_below(2, source) == 1,
+    "string": lambda source: _TEXTS[_random_below(len(_TEXTS), source)],
 }
 
 

@@ -21,13 +21,13 @@ def with_body(request: Request, client: BaseModelServerClient, inputs: list[Tens
     """The request with a body made for these inputs, none where they are not known. Raises UsageError when its values
     do not fit them."""
     if request.example is not None:
-        values = _of_example(request.example, inputs, client)
+        values = _values_of_example(request.example, inputs, client)
     else:
-        values = _of_arrays(request.values or {}, inputs)
+        values = _values_of_arrays(request.values or {}, inputs)
     return request._replace(body=client.request_body(values, inputs))
 
 
-def _of_example(example: bytes, inputs: list[Tensor], client: BaseModelServerClient) -> dict[str, Any]:
+def _values_of_example(example: bytes, inputs: list[Tensor], client: BaseModelServerClient) -> dict[str, Any]:
     """Its features where there is one for each input; else, for a model of one string input, the example itself."""
     found = features(example)
     missing = [tensor.name for tensor in inputs if tensor.name not in found]
@@ -40,12 +40,12 @@ def _of_example(example: bytes, inputs: list[Tensor], client: BaseModelServerCli
         )
     tensors = {tensor.name: tensor for tensor in inputs}
     return {
-        name: _batch_of_one(name, [_text(value, client) for value in found[name]], tensors.get(name))
+        name: _batch_of_one(name, [_to_json(value, client) for value in found[name]], tensors.get(name))
         for name in (tensors or found)
     }
 
 
-def _of_arrays(values: Mapping[str, Any], inputs: list[Tensor]) -> dict[str, Any]:
+def _values_of_arrays(values: Mapping[str, Any], inputs: list[Tensor]) -> dict[str, Any]:
     known = {tensor.name: tensor for tensor in inputs}
     if set(values) == {ONLY_INPUT}:
         if len(inputs) != 1:
@@ -58,16 +58,16 @@ def _of_arrays(values: Mapping[str, Any], inputs: list[Tensor]) -> dict[str, Any
     for name in known:
         if name not in values:
             raise UsageError(f"nothing for the model's input {name!r} (there is {_names(values)})")
-    return {name: _of_cell(name, value, known.get(name)) for name, value in values.items()}
+    return {name: _convert_cell(name, value, known.get(name)) for name, value in values.items()}
 
 
-def _of_cell(name: str, value: Any, tensor: Tensor | None) -> Any:
+def _convert_cell(name: str, value: Any, tensor: Tensor | None) -> Any:
     """A table's value in the type of its input, as a batch of one; whatever else as it is."""
     if not isinstance(value, Cell):
         return value
     if tensor is None:
         raise UsageError(f"column {name!r}: the server does not tell the model's inputs, so its type is not known")
-    cast = _CASTS.get(tensor.kind, str)
+    cast = _CONVERTERS.get(tensor.kind, str)
     try:
         item = cast(str(value))
     except ValueError:
@@ -81,7 +81,7 @@ def _bool(text: str) -> bool:
     return text.lower() in ("true", "1")
 
 
-_CASTS: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "bool": _bool}
+_CONVERTERS: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "bool": _bool}
 
 
 def _batch_of_one(name: str, values: list[Any], tensor: Tensor | None) -> list[Any]:
@@ -100,7 +100,7 @@ def _batch_of_one(name: str, values: list[Any], tensor: Tensor | None) -> list[A
     return [values]
 
 
-def _text(value: Any, client: BaseModelServerClient) -> Any:
+def _to_json(value: Any, client: BaseModelServerClient) -> Any:
     if not isinstance(value, bytes):
         return value
     try:

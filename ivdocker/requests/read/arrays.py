@@ -9,7 +9,7 @@ from typing import Any
 
 from ivdocker.errors import UsageError
 from ivdocker.requests.model import ONLY_INPUT, Request
-from ivdocker.requests.read.source import PIECE_LIMIT, Source, piece, reading, too_long
+from ivdocker.requests.read.source import PIECE_LIMIT, Source, open_unpacked, read_piece, too_long
 from ivdocker.text import one_line
 
 _JSON_KINDS = "biufU"
@@ -44,8 +44,8 @@ def read_npz(source: Source) -> Iterator[Request]:
 
 
 def _content(source: Source) -> bytes:
-    with reading(source) as stream:
-        return piece(stream, source.name)
+    with open_unpacked(source) as stream:
+        return read_piece(stream, source.name)
 
 
 def _values(data: bytes, where: str) -> Any:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from ivdocker.errors import UsageError
 from ivdocker.requests.model import Request
-from ivdocker.requests.read.source import PIECE_LIMIT, Source, piece, reading, too_long
+from ivdocker.requests.read.source import PIECE_LIMIT, Source, open_unpacked, read_piece, too_long
 
 
 def read(source: Source) -> Iterator[Request]:
     """One request. Raises UsageError."""
-    with reading(source) as stream:
-        body = piece(stream, source.name)
+    with open_unpacked(source) as stream:
+        body = read_piece(stream, source.name)
     if body:
         yield Request(body, source.name, content_type=content_type(source.name), file=source.path)
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from ivdocker.errors import UsageError
 from ivdocker.requests.model import Cell, Request
-from ivdocker.requests.read.source import Source, lines, reading
+from ivdocker.requests.read.source import Source, numbered_lines, open_unpacked
 
 
 def read(source: Source) -> Iterator[Request]:
     """Each row a request, a batch of one. Raises UsageError, with the line's number."""
     import csv
 
-    with reading(source) as stream:
-        text = (_decoded(line, where) for where, line in lines(stream, source.name))
+    with open_unpacked(source) as stream:
+        text = (_decode(line, where) for where, line in numbered_lines(stream, source.name))
         rows = csv.reader(text, strict=True)
         names: list[str] = []
         try:
@@ -42,7 +42,7 @@ def _header(row: list[str], where: str) -> list[str]:
     return names
 
 
-def _decoded(line: bytes, where: str) -> str:
+def _decode(line: bytes, where: str) -> str:
     try:
         return line.removeprefix(b"\xef\xbb\xbf").decode()
     except UnicodeDecodeError as error:

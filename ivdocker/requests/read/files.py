@@ -36,25 +36,25 @@ def load(path: str | os.PathLike[str]) -> Requests:
     """
     name = os.fspath(path)
     if name == "-":
-        return _spooled(*source.stdin())
+        return _load_spool(*source.spool_stdin())
     if os.path.isdir(name):
-        return _checked(_in_directory(name))
+        return _read_once(_list_directory(name))
     if not source.is_regular(name):
-        return _spooled(*source.pipe(name))
-    return _checked([source.of_file(name)])
+        return _load_spool(*source.spool_pipe(name))
+    return _read_once([source.file_source(name)])
 
 
-def _spooled(spool: Source, close: Callable[[], None]) -> Requests:
+def _load_spool(spool: Source, close: Callable[[], None]) -> Requests:
     try:
-        return _checked([spool], close)
+        return _read_once([spool], close)
     except BaseException:
         close()
         raise
 
 
-def _checked(sources: Sequence[Source], close: Callable[[], object] = lambda: None) -> Requests:
+def _read_once(sources: Sequence[Source], close: Callable[[], object] = lambda: None) -> Requests:
     # Looked at once: what a file holds is not to be told anew while it is sent.
-    known = [(each, _reader(each)) for each in sources]
+    known = [(each, _choose_reader(each)) for each in sources]
     count = sum(_count(each, reader) for each, reader in known)
     return Requests(lambda: (request for each, reader in known for request in reader(each)), count, close)
 
@@ -66,7 +66,7 @@ def _count(each: Source, reader: Callable[[Source], Iterator[Request]]) -> int:
     return count
 
 
-def _in_directory(name: str) -> list[Source]:
+def _list_directory(name: str) -> list[Source]:
     """Its files by name, without those whose name begins with a dot; folders in it are not entered."""
     try:
         entries = sorted(entry.path for entry in os.scandir(name) if entry.is_file() and entry.name[0] != ".")
@@ -74,16 +74,16 @@ def _in_directory(name: str) -> list[Source]:
         raise source.unreadable(name, error) from None
     if not entries:
         raise UsageError(f"requests directory {name!r} holds no file; put requests into it, one or more a file")
-    return [source.of_file(path) for path in entries]
+    return [source.file_source(path) for path in entries]
 
 
-def _reader(each: Source) -> Callable[[Source], Iterator[Request]]:
+def _choose_reader(each: Source) -> Callable[[Source], Iterator[Request]]:
     ending = os.path.splitext(each.name.lower().removesuffix(".gz"))[1]
-    if ending not in _SURE and tfrecord.begins(_head(each)):
+    if ending not in _SURE and tfrecord.is_record_header(_read_head(each)):
         return tf_example.read
     return _READERS.get(ending, body_file.read)
 
 
-def _head(each: Source) -> bytes:
-    with source.reading(each) as stream:
-        return source.piece(stream, each.name, tfrecord.HEADER_BYTES)
+def _read_head(each: Source) -> bytes:
+    with source.open_unpacked(each) as stream:
+        return source.read_piece(stream, each.name, tfrecord.HEADER_BYTES)

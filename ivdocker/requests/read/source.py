@@ -31,7 +31,7 @@ class Source(NamedTuple):
     path: str | None = None
 
 
-def of_file(path: str) -> Source:
+def file_source(path: str) -> Source:
     return Source(path, lambda: open(path, "rb"), path)
 
 
@@ -43,30 +43,30 @@ def is_regular(path: str) -> bool:
         raise unreadable(path, error) from None
 
 
-def stdin() -> tuple[Source, Callable[[], None]]:
-    """As :func:`spooled`."""
+def spool_stdin() -> tuple[Source, Callable[[], None]]:
+    """As :func:`spool`."""
     if sys.stdin is None:
         raise UsageError("standard input is closed; give --requests a file")
-    return spooled(sys.stdin.buffer, STDIN)
+    return spool(sys.stdin.buffer, STDIN)
 
 
-def pipe(path: str) -> tuple[Source, Callable[[], None]]:
-    """As :func:`spooled`."""
+def spool_pipe(path: str) -> tuple[Source, Callable[[], None]]:
+    """As :func:`spool`."""
     try:
         with open(path, "rb") as stream:
-            return spooled(stream, path)
+            return spool(stream, path)
     except OSError as error:
         raise unreadable(path, error) from None
 
 
-def spooled(stream: BinaryIO, name: str) -> tuple[Source, Callable[[], None]]:
+def spool(stream: BinaryIO, name: str) -> tuple[Source, Callable[[], None]]:
     """What can be read but once, written to an unnamed temporary file; the second removes it. Raises UsageError."""
     if stream.isatty():
         raise UsageError(f"{name} is a terminal; give --requests a file, or pipe the requests in")
     with ExitStack() as owned:
         file = owned.enter_context(tempfile.TemporaryFile())
         _copy(stream, file, name)
-        return Source(name, lambda: BufferedReader(_Reading(file.fileno()))), owned.pop_all().close
+        return Source(name, lambda: BufferedReader(_PositionedReader(file.fileno()))), owned.pop_all().close
 
 
 def _copy(stream: BinaryIO, file: IO[bytes], name: str) -> None:
@@ -82,8 +82,8 @@ def _copy(stream: BinaryIO, file: IO[bytes], name: str) -> None:
         raise UsageError(f"cannot write down {name}: {error.strerror or error}") from None
 
 
-class _Reading(RawIOBase):
-    """A reading with a place of its own: several may be under way in one file."""
+class _PositionedReader(RawIOBase):
+    """A reader with a place of its own: several may be under way in one file."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -100,7 +100,7 @@ class _Reading(RawIOBase):
 
 
 @contextmanager
-def reading(source: Source) -> Iterator[BinaryIO]:
+def open_unpacked(source: Source) -> Iterator[BinaryIO]:
     """The source from its beginning, unpacked. Raises UsageError."""
     try:
         stream = source.open()
@@ -118,7 +118,7 @@ def reading(source: Source) -> Iterator[BinaryIO]:
             yield cast(BinaryIO, unpacked)
 
 
-def piece(stream: BinaryIO, where: str, size: int = PIECE_LIMIT + 1) -> bytes:
+def read_piece(stream: BinaryIO, where: str, size: int = PIECE_LIMIT + 1) -> bytes:
     """So many bytes, fewer at the end. Raises UsageError, when more than the limit are asked for and are there too."""
     with _usage_errors(where):
         data = stream.read(size)
@@ -127,7 +127,7 @@ def piece(stream: BinaryIO, where: str, size: int = PIECE_LIMIT + 1) -> bytes:
     return data
 
 
-def lines(stream: BinaryIO, name: str) -> Iterator[tuple[str, bytes]]:
+def numbered_lines(stream: BinaryIO, name: str) -> Iterator[tuple[str, bytes]]:
     """Each line with its place, ``NAME:NUMBER``. Raises UsageError."""
     number = 0
     while True:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from ivdocker.errors import UsageError
 from ivdocker.requests.formats import tfrecord
-from ivdocker.requests.formats.protobuf import FIXED32, LENGTH, VARINT, fields, read_varint, signed
+from ivdocker.requests.formats.protobuf import FIXED32, LENGTH, VARINT, fields, read_varint, to_signed
 from ivdocker.requests.model import Request
-from ivdocker.requests.read.source import Source, reading
+from ivdocker.requests.read.source import Source, open_unpacked
 
 Feature = list[bytes] | list[float] | list[int]
 
@@ -23,8 +23,8 @@ _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 
 def read(source: Source) -> Iterator[Request]:
     """One request a record. Raises UsageError, with the record's number."""
-    with reading(source) as stream:
-        for where, record in tfrecord.records(stream, source.name):
+    with open_unpacked(source) as stream:
+        for where, record in tfrecord.read_records(stream, source.name):
             try:
                 found = features(record)
             except ValueError as error:
@@ -88,12 +88,12 @@ def _int64_list(data: bytes) -> Feature:
         if number != _LIST_VALUE:
             continue
         if kind == VARINT and isinstance(value, int):
-            found.append(signed(value))
+            found.append(to_signed(value))
         elif kind == LENGTH and isinstance(value, bytes):
             at = 0
             while at < len(value):
                 one, at = read_varint(value, at)
-                found.append(signed(one))
+                found.append(to_signed(one))
         else:
             raise ValueError("an int64_list holds something else than numbers")
     return found
