@@ -19,6 +19,8 @@ InfraValidator, which tries again after each of them except GracefulShutdown.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Literal, NamedTuple, get_args
 
 EnvironmentCode = Literal[
@@ -179,3 +181,15 @@ def error_for(failure: Failure) -> EnvironmentFailed | DeadlineExceeded | JobAbo
     if failure.code in ("container-exited", "out-of-memory", "illegal-instruction"):
         return JobAborted(failure=failure)
     return ValidationFailed(failure=failure)
+
+
+@contextmanager
+def os_error_as_usage_error(what: str) -> Iterator[None]:
+    """Raise ``UsageError("WHAT: REASON")`` in place of an OSError that this block raises.
+
+    ``what`` says what could not be done, with the name of the file: ``cannot record to 'FILE'``.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{what}: {error.strerror or error}") from None

@@ -137,7 +137,7 @@ def test_the_others_must_answer_as_the_image_of_against_does(
     if not report.blessed:
         failure = report.runs[1].failure
         assert failure is not None
-        assert f":1, as {engine.image} answered it: wrong answer at $.predictions[0]" in failure.message
+        assert f":1, compared with the response of {engine.image}: wrong answer at $.predictions[0]" in failure.message
         assert "expected 2.5, got 3.5" in failure.message
 
 

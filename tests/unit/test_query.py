@@ -60,13 +60,13 @@ def test_blank_lines_and_foreign_line_ends_are_passed_over_and_still_counted(tmp
     [
         ("", "is empty"),
         ("\n \n\t\n", "is empty"),
-        ('{"a": 1}\n{"a": \n', ":2: no JSON"),
-        ('{"a": 1}\n\n\nx', ":4: no JSON"),
-        (b'{"a": 1}\n{"a": "\xff"}\n', ":2: no JSON"),
-        ("[" * 100_000, ":1: no JSON"),
-        ("5", ":1: a request body is a JSON object, not int"),
-        ('"text"', ":1: a request body is a JSON object, not str"),
-        ("null", ":1: a request body is a JSON object, not NoneType"),
+        ('{"a": 1}\n{"a": \n', ":2: not valid JSON"),
+        ('{"a": 1}\n\n\nx', ":4: not valid JSON"),
+        (b'{"a": 1}\n{"a": "\xff"}\n', ":2: not valid JSON"),
+        ("[" * 100_000, ":1: not valid JSON"),
+        ("5", ":1: a request body must be a JSON object, not 5"),
+        ('"text"', ':1: a request body must be a JSON object, not "text"'),
+        ("null", ":1: a request body must be a JSON object, not null"),
         ('{"request": {}, "expected": {}}', ":1: unknown key 'expected' beside 'request'"),
         ('{"request": {}, "rtol": -1}', ":1: rtol must be a number of at least 0, not -1"),
         ('{"request": {}, "atol": "1"}', ':1: atol must be a number of at least 0, not "1"'),
@@ -266,7 +266,7 @@ def test_a_recorded_line_asks_the_same_again(tmp_path: Path) -> None:
     ]
     first = load(tmp_path, "\n".join(map(json.dumps, lines)))
     answers = [{"id": 7, "y": 2}, {"error": "no, never"}, {"label": "cat"}]
-    recorded = "".join(as_line(request, answer) for request, answer in zip(first, answers, strict=True))
+    recorded = "".join(as_line(RequestResult(*pair)) for pair in zip(first, answers, strict=True))
     again = load(tmp_path, recorded)
     assert [request.expect for request in again] == [{"id": 7, "y": 2}, {"error": "no"}, {"label": "cat"}]
     for one, other in zip(first, again, strict=True):

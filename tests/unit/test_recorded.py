@@ -106,7 +106,7 @@ def test_answers_become_what_is_expected_as_often_as_they_are_read() -> None:
     assert {request.rtol for request in again} == {0.25, RTOL}
     assert again[-1].body == b"\x00\xff"
     assert again[-1].request_body.headers == {"A": "b"}
-    assert again[0].where == "f:1, as ref:1 answered it"
+    assert again[0].where == "f:1, compared with the response of ref:1"
 
 
 def test_a_wrong_answer_is_expected_of_nobody() -> None:

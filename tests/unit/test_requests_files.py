@@ -75,14 +75,14 @@ def test_a_line_may_say_how_its_request_is_sent_and_judged(tmp_path: Path) -> No
         ({"status": "400"}, 'status must be an HTTP status from 200 to 599, not "400"'),
         ({"status": True}, "status must be"),
         ({"status": 99}, "status must be"),
-        ({"model": ""}, 'model must be a text of one line, not ""'),
-        ({"signature": 5}, "signature must be a text"),
-        ({"content_type": "a\nb"}, "content_type must be a text of one line"),
+        ({"model": ""}, 'model must be a non-empty string of one line, not ""'),
+        ({"signature": 5}, "signature must be a non-empty string"),
+        ({"content_type": "a\nb"}, "content_type must be a non-empty string of one line"),
         ({"version": -1}, "version must be a number or a name, not -1"),
         ({"version": "1/../2"}, "version must be"),
-        ({"headers": ["a"]}, "headers must be an object"),
-        ({"headers": {"a b": "c"}}, "'a b' is no name of an HTTP header"),
-        ({"headers": {"a": "b\r\nc: d"}}, "header a must be an ASCII text of one line"),
+        ({"headers": ["a"]}, "headers must be a JSON object"),
+        ({"headers": {"a b": "c"}}, "'a b' is not a valid name of an HTTP header"),
+        ({"headers": {"a": "b\r\nc: d"}}, "header a must be an ASCII string of one line"),
         ({"headers": {"a": 5}}, "header a must be"),
         ({"expect": {}, "ignore": "$.id"}, "ignore must be a list of JSON paths"),
         ({"expect": {}, "ignore": ["id"]}, "ignore: 'id' is no JSON path"),
@@ -112,8 +112,8 @@ def test_a_lines_body_may_be_a_file_beside_it(tmp_path: Path) -> None:
         ('{"file": "nosuch.jpg"}', "no such file"),
         ('{"file": "."}', "no such file"),
         ('{"file": "empty"}', "is empty"),
-        ('{"file": 5}', "file must be a text"),
-        ('{"file": "a\\u0000b"}', "file must be a text"),
+        ('{"file": 5}', "file must be a non-empty string"),
+        ('{"file": "a\\u0000b"}', "file must be a non-empty string"),
         ('{"file": "x", "prompt": "y"}', "unknown key 'prompt' beside 'file'"),
     ],
 )
@@ -152,9 +152,9 @@ def test_a_json_file_is_one_request_or_a_list_of_them(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("[]", "is empty"),
-        ('{"a": 1}\n{"b": 2}', "name JSON Lines .jsonl"),
-        ("[{}, 5]", "b.json: request 2: a request body is a JSON object, not int"),
-        ("[" * 100_000, "no JSON"),
+        ('{"a": 1}\n{"b": 2}', "use the ending .jsonl"),
+        ("[{}, 5]", "b.json: request 2: a request body must be a JSON object, not 5"),
+        ("[" * 100_000, "not valid JSON"),
     ],
 )
 def test_a_json_file_that_is_wrong_is_named(tmp_path: Path, content: str, words: str) -> None:
@@ -228,7 +228,7 @@ def test_standard_input_can_be_read_many_times(stdin: Any, pack: Any) -> None:
         assert [request.where for request in found] == ["<stdin>:1", "<stdin>:2"]
 
 
-@pytest.mark.parametrize(("content", "words"), [(b"", "'<stdin>' is empty"), (b"{}\nx", "<stdin>:2: no JSON")])
+@pytest.mark.parametrize(("content", "words"), [(b"", "'<stdin>' is empty"), (b"{}\nx", "<stdin>:2: not valid JSON")])
 def test_standard_input_that_is_wrong_is_named(stdin: Any, content: bytes, words: str) -> None:
     stdin(content)
     assert words in refused("-")
@@ -289,18 +289,18 @@ class Trap:
     ("name", "content", "words"),
     [
         ("r.npy", b"", "is empty"),
-        ("r.npy", b"no array at all", "no array of numpy"),
-        ("r.npy", array([1.0])[:-1], "no array of numpy"),
-        ("r.npy", array([1.0])[:40], "no array of numpy"),
-        ("r.npy", array([Trap()], dtype=object), "no array of numpy that can be read (Object arrays cannot be loaded"),
-        ("r.npy", pickle.dumps(Trap()), "no array of numpy"),
+        ("r.npy", b"no array at all", "not a numpy array"),
+        ("r.npy", array([1.0])[:-1], "not a numpy array"),
+        ("r.npy", array([1.0])[:40], "not a numpy array"),
+        ("r.npy", array([Trap()], dtype=object), "not a numpy array that can be read (Object arrays cannot be loaded"),
+        ("r.npy", pickle.dumps(Trap()), "not a numpy array"),
         ("r.npy", array([1j]), "an array of complex128 cannot be sent as JSON"),
         ("r.npy", array([b"a\0"]), "an array of |S2 cannot be sent as JSON"),
         ("r.npy", array(["2020-01-01"], dtype="datetime64[D]"), "an array of datetime64[D] cannot"),
         ("r.npz", b"", "is empty"),
-        ("r.npz", b"no zip", "no .npz file"),
-        ("r.npz", arrays(x=[1.0])[:-30], "no .npz file"),
-        ("r.npz", arrays(x=numpy.array([Trap()], dtype=object)), "array 'x': no array of numpy"),
+        ("r.npz", b"no zip", "not a .npz file"),
+        ("r.npz", arrays(x=[1.0])[:-30], "not a .npz file"),
+        ("r.npz", arrays(x=numpy.array([Trap()], dtype=object)), "array 'x': not a numpy array"),
     ],
 )
 def test_what_is_no_array_is_refused_and_nothing_is_unpickled(
@@ -354,13 +354,13 @@ def test_each_row_of_a_table_is_a_request(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("x,y\n", "is empty"),
-        ("x,y\n1,2\n3\n", "r.csv:3: 1 fields, and the header has 2"),
-        ("x,y\n1,2,3\n", "r.csv:2: 3 fields, and the header has 2"),
+        ("x,y\n1,2\n3\n", "r.csv:3: the number of fields is 1, but the header has 2"),
+        ("x,y\n1,2,3\n", "r.csv:2: the number of fields is 3, but the header has 2"),
         ("x,,y\n1,2,3\n", "r.csv:1: column 2 of the header has no name"),
         ("x,x\n1,2\n", "r.csv:1: the header names 'x' twice"),
-        ('x\n"1\n', "r.csv:2: no CSV"),
+        ('x\n"1\n', "r.csv:2: not valid CSV"),
         (b"x\n\xff\n", "r.csv:2: not UTF-8"),
-        ("x\n" + "1" * 200_000, "r.csv:2: no CSV (field larger than field limit"),
+        ("x\n" + "1" * 200_000, "r.csv:2: not valid CSV (field larger than field limit"),
     ],
 )
 def test_a_table_that_is_wrong_is_named_with_its_line(tmp_path: Path, content: bytes | str, words: str) -> None:

@@ -99,10 +99,10 @@ HALF = len(WHOLE) // 2
         (b"this is a text and no records", "record 1: wrong checksum of the record's length; this is no TFRecord file"),
         (WHOLE[:HALF] + b"\1" + WHOLE[HALF + 1 :], "record 2: wrong checksum of the record's length; the file is"),
         (WHOLE[:20] + b"\xff" + WHOLE[21:], "record 1: wrong checksum of the record's data"),
-        (framed(b"\xff\xff"), "record 1: no tf.Example (a number is cut short)"),
-        (framed(b""), "record 1: no tf.Example, or one without any feature"),
-        (framed(bytes_field(6, b"x")), "record 1: no tf.Example, or one without any feature"),
-        (framed(b"\n\x7fshort"), "record 1: no tf.Example (field 1 is cut short)"),
+        (framed(b"\xff\xff"), "record 1: not a tf.Example (a number is cut short)"),
+        (framed(b""), "record 1: not a tf.Example, or a tf.Example without features"),
+        (framed(bytes_field(6, b"x")), "record 1: not a tf.Example, or a tf.Example without features"),
+        (framed(b"\n\x7fshort"), "record 1: not a tf.Example (field 1 is cut short)"),
     ],
 )
 @pytest.mark.parametrize("is_packed", [False, True])
