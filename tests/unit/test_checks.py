@@ -75,10 +75,10 @@ def test_an_error_that_is_expected_is_none() -> None:
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        ({"predictions": [1.0, math.nan]}, "at $.predictions[1]: NaN, and the request has none"),
-        ({"outputs": {"y": [[0.5], [math.inf]]}}, "at $.outputs.y[1][0]: Infinity, and the request has none"),
-        ([-math.inf], "at $[0]: -Infinity, and the request has none"),
-        (math.nan, "at $: NaN, and the request has none"),
+        ({"predictions": [1.0, math.nan]}, "at $.predictions[1]: NaN, but the request has none"),
+        ({"outputs": {"y": [[0.5], [math.inf]]}}, "at $.outputs.y[1][0]: Infinity, but the request has none"),
+        ([-math.inf], "at $[0]: -Infinity, but the request has none"),
+        (math.nan, "at $: NaN, but the request has none"),
     ],
 )
 def test_a_number_that_is_none_is_found_with_its_place(answer: Any, text: str) -> None:
@@ -109,7 +109,7 @@ def test_an_answer_of_any_depth_is_looked_through() -> None:
     deep: Any = math.nan
     for _ in range(50_000):
         deep = [deep]
-    assert (wrong_content(request(), deep) or "").endswith("NaN, and the request has none")
+    assert (wrong_content(request(), deep) or "").endswith("NaN, but the request has none")
     while isinstance(deep, list):  # Its own end would be a recursion too.
         deep = deep.pop()
 
@@ -117,22 +117,26 @@ def test_an_answer_of_any_depth_is_looked_through() -> None:
 @pytest.mark.parametrize(
     ("asked", "answer", "text"),
     [
-        (request(), {"predictions": [1.0]}, "at $.predictions: 1 predictions for 2 instances"),
-        (request(V2), {"outputs": []}, "at $.outputs: there are none"),
+        (
+            request(),
+            {"predictions": [1.0]},
+            "at $.predictions: the number of predictions is 1, but the number of instances is 2",
+        ),
+        (request(V2), {"outputs": []}, "at $.outputs: the list is empty"),
         (
             request(V2, leading={"y": 2}),
             {"outputs": [{"name": "y", "shape": [1, 4], "data": [0, 0, 0, 0]}]},
-            "at $.outputs: output 'y' is a batch of 1, the request one of 2",
+            "at $.outputs: output 'y' has the batch size 1, but the request has 2",
         ),
         (
             request({"inputs": {"x": [1.0, 2.0]}}, leading={"y": 2}),
             {"outputs": [1.0, 2.0, 3.0]},
-            "at $.outputs: output 'y' is a batch of 3, the request one of 2",
+            "at $.outputs: output 'y' has the batch size 3, but the request has 2",
         ),
         (
             request({"inputs": {"x": [1.0, 2.0]}}, leading={"y": 2, "z": 2}),
             {"outputs": {"y": [1, 2], "z": [[1]]}},
-            "at $.outputs: output 'z' is a batch of 1, the request one of 2",
+            "at $.outputs: output 'z' has the batch size 1, but the request has 2",
         ),
     ],
 )
@@ -191,13 +195,17 @@ def failure(*answers: Any, asked: Request | None = None, deterministic: bool = F
 @pytest.mark.parametrize(
     ("answer", "code", "words"),
     [
-        ({"error": "boom"}, "request-failed", "f:1: HTTP 200 with an error in it: boom"),
-        ({"predictions": [1.0, math.nan]}, "response-mismatch", "f:1: wrong answer at $.predictions[1]: NaN"),
-        ({"predictions": [1.0]}, "response-mismatch", "f:1: wrong answer at $.predictions: 1 predictions for 2"),
-        (b"", "request-failed", "f:1: HTTP 200 with an empty answer"),
-        (b"<html>\n It works!</html>", "request-failed", "the answer is no JSON: '<html> It works!</html>'"),
-        (b'{"predictions": ["\xff"]}', "request-failed", "no JSON, not even UTF-8: invalid start byte"),
-        (b"[" * 100_000, "request-failed", "the answer is no JSON"),
+        ({"error": "boom"}, "request-failed", "f:1: HTTP 200, but the response contains an error: boom"),
+        ({"predictions": [1.0, math.nan]}, "response-mismatch", "f:1: wrong response at $.predictions[1]: NaN"),
+        (
+            {"predictions": [1.0]},
+            "response-mismatch",
+            "f:1: wrong response at $.predictions: the number of predictions is 1",
+        ),
+        (b"", "request-failed", "f:1: HTTP 200, but the response is empty"),
+        (b"<html>\n It works!</html>", "request-failed", "the response is not JSON: '<html> It works!</html>'"),
+        (b'{"predictions": ["\xff"]}', "request-failed", "not JSON, and not UTF-8 either (invalid start byte)"),
+        (b"[" * 100_000, "request-failed", "the response is not JSON"),
     ],
 )
 def test_what_is_wrong_with_an_answer_is_one_line(answer: Any, code: str, words: str) -> None:
@@ -224,10 +232,10 @@ def test_equal_answers_are_deterministic_and_counted_once() -> None:
 @pytest.mark.parametrize(
     ("second", "words"),
     [
-        ({"predictions": [1.0, 2.0000000001]}, "sent twice, it was answered differently at $.predictions[1]"),
-        ({"predictions": [1.0, 2.0], "id": "b"}, "sent twice, it was answered differently at $.id"),
-        ({"predictions": [1.0]}, "1 predictions for 2 instances (sent a second time"),
-        ({"error": "boom"}, "boom (sent a second time"),
+        ({"predictions": [1.0, 2.0000000001]}, "the same request got two different responses at $.predictions[1]"),
+        ({"predictions": [1.0, 2.0], "id": "b"}, "the same request got two different responses at $.id"),
+        ({"predictions": [1.0]}, "the number of predictions is 1, but the number of instances is 2 (the second time"),
+        ({"error": "boom"}, "boom (the second time"),
     ],
 )
 def test_answers_that_differ_are_not_deterministic(second: Any, words: str) -> None:

@@ -369,7 +369,7 @@ def test_a_wrong_answer_says_where_it_is_wrong() -> None:
     assert seen[0].failure is not None
     assert (
         seen[0].failure.message
-        == "f:1: wrong answer at $.predictions[1]: other number: expected 3.0, got 3.5 (1 of 2 values differ)"
+        == "f:1: wrong response at $.predictions[1]: number differs: expected 3.0, got 3.5 (1 of 2 values differ)"
     )
 
 
@@ -379,11 +379,16 @@ def test_a_wrong_answer_says_where_it_is_wrong() -> None:
         (400, (400, {"error": "bad"}), None, None),
         (400, (400, b"<html>"), None, None),
         (400, (400, {"error": "bad"}), {"error": "bad"}, None),
-        (400, (400, {"error": "bad"}), {"error": "worse"}, 'wrong answer at $.error: other value: expected "worse"'),
-        (400, (400, b"<html>"), {"error": "bad"}, "HTTP 400, and the answer is no JSON"),
+        (
+            400,
+            (400, {"error": "bad"}),
+            {"error": "worse"},
+            'wrong response at $.error: value differs: expected "worse"',
+        ),
+        (400, (400, b"<html>"), {"error": "bad"}, "HTTP 400, but the response is not JSON"),
         (400, (200, {"y": 1}), None, "HTTP 200 instead of 400"),
         (200, (201, {"y": 1}), None, "HTTP 201 instead of 200"),
-        (200, (200, {"error": "bad"}), None, "HTTP 200 with an error in it: bad"),
+        (200, (200, {"error": "bad"}), None, "HTTP 200, but the response contains an error: bad"),
     ],
 )
 def test_a_status_that_is_expected_is_a_good_answer(

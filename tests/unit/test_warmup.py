@@ -166,19 +166,23 @@ def test_the_signature_is_named() -> None:
 @pytest.mark.parametrize(
     ("body", "inputs", "words"),
     [
-        ({"inputs": [1]}, [], "does not tell the types"),
-        ({"inputs": [1]}, [X, Tensor("y", "DT_FLOAT", ())], "values without names, where the model takes x, y"),
-        ({"inputs": {"z": [1]}}, [X], "nothing for the input 'x'"),
-        ({"instances": []}, [X], "'instances' is no list, or an empty one"),
-        ({"instances": [{"x": 1}, 2]}, [X], "nothing for the input 'x'"),
-        ({"inputs": [[1], [2, 3]]}, [X], "lists of different lengths"),
-        ({"inputs": [1, [2]]}, [X], "lists of different depths"),
+        ({"inputs": [1]}, [], "does not report the types"),
+        (
+            {"inputs": [1]},
+            [X, Tensor("y", "DT_FLOAT", ())],
+            "the values have no names, but the model has several inputs: x, y",
+        ),
+        ({"inputs": {"z": [1]}}, [X], "no value for the input 'x'"),
+        ({"instances": []}, [X], "'instances' must be a list with at least one item"),
+        ({"instances": [{"x": 1}, 2]}, [X], "no value for the input 'x'"),
+        ({"inputs": [[1], [2, 3]]}, [X], "lists have different lengths"),
+        ({"inputs": [1, [2]]}, [X], "lists have different depths"),
         ({"inputs": json.loads("[" * 900 + "1" + "]" * 900)}, [X], "more than 254 dimensions"),
-        ({"inputs": ["a"]}, [X], "holds something else than numbers"),
-        ({"inputs": [1e300]}, [X], "holds no DT_FLOAT"),
-        ({"inputs": [1]}, [Tensor("x", "DT_HALF", ())], "DT_HALF, which no REST request can hold"),
-        ({"inputs": [5]}, [Tensor("x", "DT_STRING", ())], "5 is no text"),
-        ({"inputs": [{"b64": "x"}]}, [Tensor("x", "DT_STRING", ())], "a b64 that is none"),
+        ({"inputs": ["a"]}, [X], "has a value that is not a number"),
+        ({"inputs": [1e300]}, [X], "has a value that is not DT_FLOAT"),
+        ({"inputs": [1]}, [Tensor("x", "DT_HALF", ())], "DT_HALF, which a REST request cannot hold"),
+        ({"inputs": [5]}, [Tensor("x", "DT_STRING", ())], "5 is not a string"),
+        ({"inputs": [{"b64": "x"}]}, [Tensor("x", "DT_STRING", ())], "the value of b64 is not base64"),
     ],
 )
 def test_a_request_that_is_none_is_named(body: Any, inputs: list[Tensor], words: str) -> None:
@@ -295,7 +299,10 @@ def test_only_predictions_by_this_model_that_succeed_are_taken(tmp_path: Path, m
     ("requests", "words"),
     [
         ([Request(b"bytes", "f:1")], "none of the requests is a prediction by this model"),
-        ([Request({"inputs": ["a"]}, "f:1")], "f:1 is no warm-up request: input 'x' holds something else"),
+        (
+            [Request({"inputs": ["a"]}, "f:1")],
+            "f:1 cannot be a warm-up request: input 'x' has a value that is not a number",
+        ),
     ],
 )
 def test_without_a_record_there_is_no_folder(
@@ -332,8 +339,8 @@ def test_a_model_that_cannot_be_copied_leaves_nothing(tmp_path: Path, model: Mod
     ("folder", "words"),
     [
         ("full", "is not empty"),
-        ("full/file", "is no directory"),
-        ("m/10/out", "lies in the model"),
+        ("full/file", "is not a folder"),
+        ("m/10/out", "is inside the model"),
         ("m/10", "not empty"),
     ],
 )

@@ -1,1 +1,1 @@
-"""Judges responses: against what was expected (``compare``), and against what no response may hold (``checks``)."""
+"""Judges responses: ``compare`` compares them with what is expected, ``checks`` finds what no response may contain."""
