@@ -512,7 +512,7 @@ def test_an_end_that_nobody_knows_stays_container_exited_with_the_last_words() -
 def test_an_end_without_a_word_says_so() -> None:
     failure = explain.ended_container(ended(0), "", ())
     assert failure.code == "container-exited"
-    assert "without a word" in failure.message
+    assert "its log is empty" in failure.message
     assert failure.log_tail == ()
 
 

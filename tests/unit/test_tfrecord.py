@@ -96,7 +96,10 @@ HALF = len(WHOLE) // 2
         (b"short", "record 1: cut short, 5 of 12 bytes"),
         (WHOLE[:-1], f"record 2: cut short, {HALF - 1} of {HALF} bytes"),
         (WHOLE[: HALF + 12], f"record 2: cut short, 12 of {HALF} bytes"),
-        (b"this is a text and no records", "record 1: wrong checksum of the record's length; this is not a TFRecord file"),
+        (
+            b"this is a text and no records",
+            "record 1: wrong checksum of the record's length; this is not a TFRecord file",
+        ),
         (WHOLE[:HALF] + b"\1" + WHOLE[HALF + 1 :], "record 2: wrong checksum of the record's length; the file is"),
         (WHOLE[:20] + b"\xff" + WHOLE[21:], "record 1: wrong checksum of the record's data"),
         (framed(b"\xff\xff"), "record 1: not a tf.Example (a number is cut short)"),
