@@ -136,7 +136,7 @@ def _killed_by_kernel(state: ContainerState, log: str, how: str) -> Failure | No
         return Failure("out-of-memory", text, hint, log_tail=log_tail(log))
     if signal_name(state.exit_code) == "SIGILL":
         hint = "the image needs CPU features, such as AVX, that this CPU or its emulation does not have"
-        text = f"the server executed an illegal CPU instruction ({how})"
+        text = f"the server executed an illegal instruction ({how})"
         return Failure("illegal-instruction", text, hint, log_tail=log_tail(log))
     return None
 
