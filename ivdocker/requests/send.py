@@ -1,4 +1,4 @@
-"""Sends requests to a model server and judges the responses."""
+"""Sends requests to a model server and counts what comes of them."""
 
 from __future__ import annotations
 
@@ -9,35 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any, NamedTuple
 
-from ivdocker import http
-from ivdocker.errors import Failure, FailureCode, NoRequestPossible, RequestFailed, RequestTimedOut, UsageError
-from ivdocker.requests.judge import checks
-from ivdocker.requests.judge.compare import first_difference
+from ivdocker.errors import Failure, NoRequestPossible, RequestFailed, RequestTimedOut, UsageError
+from ivdocker.requests.judge.response import compare_repeated, judge_response, request_failure
 from ivdocker.requests.make.with_body import lacks_body, with_body
 from ivdocker.requests.model import Request
-from ivdocker.servers.client import BaseModelServerClient, Tensor, error_text
-from ivdocker.text import one_line
+from ivdocker.servers.client import BaseModelServerClient, Tensor
 
-_HINTS: dict[str, str] = {
-    "request-failed": "send the request by hand to a server that 'ivdocker serve' keeps running",
-    "request-timeout": "read in the server's log what it was doing; send the request by hand to 'ivdocker serve'",
-    "response-mismatch": "if the response is correct, change 'expect'; if it is close enough, add 'rtol' or 'atol'",
-}
-_HINTS_BY_ORIGIN: dict[tuple[str, str], str] = {
-    ("synthesized", "request-failed"): (
-        "the request was made up: if the model needs particular values, give requests with --requests FILE"
-    ),
-    ("reference", "response-mismatch"): (
-        "see both responses with -v or --evidence; if they are close enough, add 'rtol' or 'atol' in a requests file"
-    ),
-}
-_CONTENT_HINT = "if this response is correct, write it as 'expect' in a line of a requests file"
 _INPUTS_HINT = "give a value of the right type and shape for each of the model's inputs, by its name"
-_DETERMINISTIC_HINT = (
-    "if the responses may differ, leave out --deterministic; otherwise check the model's seeds and its dropout"
-)
-_SHOWN_LENGTH = 1000
-"""How many characters of an expected error response are kept when it is not JSON."""
 
 
 class RequestResult(NamedTuple):
@@ -187,7 +165,7 @@ def _make_body_and_send(client: BaseModelServerClient, request: Request, inputs_
     try:
         request_with_body = with_body(request, client, inputs)
     except UsageError as error:
-        return RequestResult(request, failure=_failure(request, "request-failed", str(error), _INPUTS_HINT))
+        return RequestResult(request, failure=request_failure(request, "request-failed", str(error), _INPUTS_HINT))
     return _send(client, request_with_body)
 
 
@@ -195,69 +173,16 @@ def _send(client: BaseModelServerClient, request: Request) -> RequestResult:
     try:
         response = client.send(request.request_body)
     except (RequestFailed, RequestTimedOut) as error:
-        return RequestResult(request, failure=_failure(request, error.failure.code, error.failure.message))
-    milliseconds = response.seconds * 1000
-    if not _is_wanted_status(request, response.status):
-        wanted = f" instead of {request.status}" if request.status else ""
-        text = f"HTTP {response.status}{wanted}: {error_text(response)}"
-        return RequestResult(request, None, milliseconds, _failure(request, "request-failed", text))
-    try:
-        record = response.json()
-    except ValueError as error:
-        if response.status >= 300 and request.expect is None:
-            # An error that was wanted may have any body, or none.
-            return RequestResult(request, response.text[:_SHOWN_LENGTH], milliseconds)
-        text = _describe_non_json(response, error)
-        return RequestResult(request, None, milliseconds, _failure(request, "request-failed", text))
-    failure = _check_answer(request, record, response.status, client.volatile_paths)
-    return RequestResult(request, record, milliseconds, failure)
-
-
-def _is_wanted_status(request: Request, status: int) -> bool:
-    return status == request.status if request.status else 200 <= status < 300
+        return RequestResult(request, failure=request_failure(request, error.failure.code, error.failure.message))
+    answer, failure = judge_response(request, response, client.volatile_paths)
+    return RequestResult(request, answer, response.seconds * 1000, failure)
 
 
 def _send_again(client: BaseModelServerClient, first: RequestResult) -> RequestResult:
     """Send a request whose first response was correct a second time, and compare both responses."""
-    request = first.request
-    second = _send(client, request)
+    second = _send(client, first.request)
     if second.failure:
         text = f"{second.failure.message} (the second time that it was sent; the first response was correct)"
         return first._replace(answer=second.answer, failure=second.failure._replace(message=text))
-    one, other, ignore = first.answer, second.answer, (*request.ignore, *client.volatile_paths)
-    # Compared in both directions, because a key that only one of them has is a difference too.
-    difference = first_difference(one, other, 0, 0, ignore) or first_difference(other, one, 0, 0, ignore)
-    if difference is None:
-        return first
-    text = f"the same request got two different responses {difference}"
-    return first._replace(failure=_failure(request, "response-mismatch", text, _DETERMINISTIC_HINT))
-
-
-def _check_answer(request: Request, record: Any, status: int, volatile_paths: tuple[str, ...] = ()) -> Failure | None:
-    error = checks.error_in(request, record) if status < 300 else None
-    if error:
-        return _failure(request, "request-failed", f"HTTP {status}, but the response contains an error: {error}")
-    if request.expect is not None:
-        ignore = (*request.ignore, *volatile_paths)
-        difference = first_difference(request.expect, record, request.rtol, request.atol, ignore)
-        if difference:
-            return _failure(request, "response-mismatch", f"wrong response {difference}")
-    wrong = checks.wrong_content(request, record)
-    if wrong:
-        return _failure(request, "response-mismatch", f"wrong response {wrong}", _CONTENT_HINT)
-    return None
-
-
-def _describe_non_json(response: http.Response, error: ValueError) -> str:
-    if not response.body.strip():
-        return f"HTTP {response.status}, but the response is empty"
-    # text/plain is also the type of a response that names none.
-    kind = f" ({response.content_type})" if response.content_type not in ("", "text/plain") else ""
-    why = f", and not UTF-8 either ({error.reason})" if isinstance(error, UnicodeDecodeError) else ""
-    return f"HTTP {response.status}, but the response is not JSON{kind}{why}: {one_line(response.text, 200)!r}"
-
-
-def _failure(request: Request, code: FailureCode, text: str, hint: str | None = None) -> Failure:
-    """Return the failure of this request. ``hint``: what to do, where the code and the request's origin do not say."""
-    usual_hint = _HINTS_BY_ORIGIN.get((request.origin, code), _HINTS[code])
-    return Failure(code, f"{request.where}: {text}", hint or usual_hint)
+    failure = compare_repeated(first.request, first.answer, second.answer, client.volatile_paths)
+    return first._replace(failure=failure)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from ivdocker.errors import Failure
 from ivdocker.requests.judge.checks import error_in, wrong_content
+from ivdocker.requests.judge.response import check_answer
 from ivdocker.requests.model import Request
-from ivdocker.requests.send import RequestResult, RequestStats, SendOptions, _check_answer, send_all
+from ivdocker.requests.send import RequestResult, RequestStats, SendOptions, send_all
 from ivdocker.servers.tensorflow_serving import TensorFlowServingClient
 from tests.unit.loopback import model_server
 from tests.unit.test_parse import JSON_VALUES
@@ -247,4 +248,4 @@ def test_an_answer_may_be_nested_more_deeply_than_python_recurses() -> None:
     deep: Any = []
     for _ in range(1200):
         deep = [deep]
-    assert _check_answer(request(expect=deep), deep, 200) is None
+    assert check_answer(request(expect=deep), deep, 200) is None

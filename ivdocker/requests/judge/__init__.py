@@ -1,1 +1,5 @@
-"""Judges responses: ``compare`` compares them with what is expected, ``checks`` finds what no response may contain."""
+"""Judges responses.
+
+``response`` judges a whole response, ``compare`` compares its JSON with the expected one, and ``checks`` finds what no
+response may contain.
+"""
