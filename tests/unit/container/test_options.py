@@ -1,0 +1,90 @@
+"""What the user asks of the container becomes flags, and secrets stay out of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from ivdocker.container.options import Identity, RunOptions, container_spec
+from ivdocker.engine import argv
+from ivdocker.engine.argv import ContainerSpec
+from ivdocker.errors import UsageError
+from tests.unit.engine.helpers import options_of
+
+
+def spec_of(options: RunOptions, ports: tuple[int, ...] = (8501,), **params: object) -> ContainerSpec:
+    identity = Identity("ivdocker-x-1", {"ivdocker.session": "x"})
+    return container_spec({"image": "image:1", **params}, ports, options, identity, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TOKEN",
+        "AWS_SECRET_ACCESS_KEY",
+        "HF_TOKEN",
+        "GOOGLE_API_KEY",
+        "GOOGLE_APPLICATION_CREDENTIALS_JSON",
+        "DOCKER_PASSWORD",
+        "HTTP_BEARER_TOKEN",
+        "HTTPS_PROXY",
+    ],
+)
+def test_the_value_of_a_variable_given_with_env_is_in_no_command_line(name: str) -> None:
+    spec = spec_of(RunOptions(env={name: "hunter2"}))
+    assert "hunter2" not in " ".join(argv.run(spec))
+
+
+def test_a_secret_reaches_docker_by_its_environment() -> None:
+    spec = spec_of(RunOptions(env={"TOKEN": "hunter2"}))
+    assert spec.secret_env == {"TOKEN": "hunter2"}
+    assert "--env=TOKEN" in argv.run(spec)
+
+
+@pytest.mark.parametrize("name", ["PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG", "TMPDIR", "LD_PRELOAD"])
+def test_a_variable_that_docker_itself_reads_is_never_put_into_dockers_environment(name: str) -> None:
+    assert name not in spec_of(RunOptions(env={name: "for the server alone"})).secret_env
+
+
+def test_a_variable_of_the_user_takes_the_place_of_the_servers_own() -> None:
+    words = argv.run(spec_of(RunOptions(env={"MODEL_NAME": "mine"}), environment={"MODEL_NAME": "m", "B": 1}))
+    assert [word for word in words if word.startswith("--env")] == ["--env=B=1", "--env=MODEL_NAME"]
+
+
+@pytest.mark.parametrize(
+    ("options", "flags"),
+    [
+        (RunOptions(), ()),
+        (RunOptions(memory="2g"), ("--memory=2g", "--memory-swap=2g")),
+        (RunOptions(cpus="1.5", gpus="all"), ("--cpus=1.5", "--gpus=all")),
+        (RunOptions(shm_size="1g", platform="linux/arm64"), ("--shm-size=1g", "--platform=linux/arm64")),
+        (RunOptions(user="1000:1000", network="backend"), ("--user=1000:1000", "--network=backend")),
+        (RunOptions(docker_args=("--cpuset-cpus=0",)), ("--cpuset-cpus=0",)),
+        (RunOptions(hardened=True), ("--cap-drop=ALL", "--read-only", "--tmpfs=/tmp", "--pids-limit=1024")),
+    ],
+)
+def test_options_become_flags_of_docker_run(options: RunOptions, flags: tuple[str, ...]) -> None:
+    assert spec_of(options).flags == flags
+
+
+def test_the_servers_own_shared_memory_yields_to_the_users() -> None:
+    assert spec_of(RunOptions(), shm_size="256m").flags == ("--shm-size=256m",)
+    assert spec_of(RunOptions(shm_size="1g"), shm_size="256m").flags == ("--shm-size=1g",)
+
+
+def test_docker_arguments_of_the_user_come_last_so_that_they_hold() -> None:
+    spec = spec_of(RunOptions(memory="1g", hardened=True, docker_args=("--memory=3g",)))
+    assert spec.flags[-1] == "--memory=3g"
+
+
+def test_host_networking_publishes_nothing() -> None:
+    assert spec_of(RunOptions(network="host")).ports == ()
+
+
+def test_a_container_without_a_network_is_refused() -> None:
+    with pytest.raises(UsageError, match="--network none"):
+        spec_of(RunOptions(network="none"))
+
+
+def test_auto_remove_and_wildcard_ports_of_tfx_binaries_are_not_taken_over() -> None:
+    words = argv.run(spec_of(RunOptions(), detach=True, auto_remove=True, publish_all_ports=True))
+    assert options_of(words) == ["--label=ivdocker.session=x", "--publish=127.0.0.1::8501"]

@@ -1,0 +1,174 @@
+"""What an end of a container, a line of its log, a docker run that failed mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from ivdocker.diagnosis import explain
+from ivdocker.engine.client import EngineError
+from tests.unit.diagnosis.helpers import ended, flaws, log_patterns
+from tests.unit.recordings import cases, recording
+from tests.unit.servers.samples import SAMPLES, TENSORFLOW_SERVING
+
+
+def test_a_server_without_fatal_lines_has_no_pattern() -> None:
+    assert explain.fatal_pattern([]) is None
+    assert explain.fatal_line("anything", "", []) is None
+
+
+def test_a_harmless_line_is_not_fatal() -> None:
+    for kind in SAMPLES:
+        assert (
+            explain.fatal_line("I server.cc:1] Exporting HTTP/REST API at:localhost:8501 ...", "", log_patterns(kind))
+            is None
+        )
+
+
+def test_out_of_memory_is_said_only_when_the_engine_flags_it() -> None:
+    assert explain.ended_container(ended(137, oom=True), "", ()).code == "out-of-memory"
+    killed = explain.ended_container(ended(137), "", ())
+    assert killed.code == "container-exited"
+    assert (killed.exit_code, killed.signal, killed.oom_killed) == (137, "SIGKILL", False)
+    assert "memory" not in killed.message
+
+
+def test_out_of_memory_weighs_more_than_what_the_log_says() -> None:
+    line = TENSORFLOW_SERVING[0][0]
+    failure = explain.ended_container(ended(137, oom=True), line, log_patterns("tensorflow-serving"))
+    assert failure.code == "out-of-memory"
+
+
+def test_an_illegal_instruction_is_told_by_its_signal() -> None:
+    failure = explain.ended_container(ended(132), "", ())
+    assert (failure.code, failure.signal) == ("illegal-instruction", "SIGILL")
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "name"),
+    [(0, None), (1, None), (127, None), (128, None), (132, "SIGILL"), (137, "SIGKILL"), (139, "SIGSEGV"),
+     (143, "SIGTERM"), (255, None)],
+)  # fmt: skip
+def test_an_exit_code_over_128_is_a_signal_where_there_is_one(exit_code: int, name: str | None) -> None:
+    assert explain.signal_name(exit_code) == name
+
+
+def test_an_end_that_nobody_knows_stays_container_exited_with_the_last_words() -> None:
+    failure = explain.ended_container(ended(3), "hello\nthe frobnicator is jammed\n\n", log_patterns("triton"))
+    assert failure.code == "container-exited"
+    assert "the frobnicator is jammed" in failure.message
+    assert "exit code 3" in failure.message
+
+
+def test_an_end_without_a_word_says_so() -> None:
+    failure = explain.ended_container(ended(0), "", ())
+    assert failure.code == "container-exited"
+    assert "its log is empty" in failure.message
+    assert failure.log_tail == ()
+
+
+def test_a_start_error_of_the_engine_is_told() -> None:
+    failure = explain.ended_container(ended(127, error='exec: "x": executable file not found\nin $PATH'), "", ())
+    assert failure.code == "container-exited"
+    assert 'exec: "x": executable file not found in $PATH' in failure.message
+    assert flaws(failure) == []
+
+
+def test_the_last_ten_lines_of_a_log_are_shown_and_none_too_long() -> None:
+    tail = explain.log_tail("\n".join([*(f"line {n}\n" for n in range(50)), "x" * 10_000]))
+    assert len(tail) == 10
+    assert tail[0] == "line 41"
+    assert len(tail[-1]) < 500
+
+
+def test_the_log_is_shown_around_the_line_that_names_the_cause() -> None:
+    cause = "Loading servable: {name: m version: 1} failed: DATA_LOSS: rotten"
+    noise = [f"line {number}" for number in range(60)]
+    log = "\n\n".join([*noise[:30], cause, *noise[30:], ""])
+    ended_with = explain.ended_container(ended(1), log, log_patterns("tensorflow-serving"))
+    assert ended_with.log_tail == (*noise[24:30], cause, *noise[30:33])
+    still_running = explain.fatal_line(cause, log, log_patterns("tensorflow-serving"))
+    assert still_running is not None
+    assert still_running.log_tail == ended_with.log_tail
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 20), (3, 20), (20, 0), (20, 2), (2, 2)])
+def test_as_many_lines_are_shown_where_the_cause_stands_near_an_end(before: int, after: int) -> None:
+    lines = [*(f"before {number}" for number in range(before)), "cause", *(f"after {n}" for n in range(after))]
+    shown = explain.log_tail("\n".join(lines), "cause")
+    assert len(shown) == min(10, len(lines))
+    assert "cause" in shown
+    assert "\n".join(shown) in "\n".join(lines)
+
+
+def test_a_cause_that_the_log_does_not_hold_any_more_leaves_the_last_lines() -> None:
+    log = "\n".join(f"line {number}" for number in range(50))
+    assert explain.log_tail(log, "a line that was left out") == explain.log_tail(log)
+
+
+def test_braces_and_percent_signs_in_a_log_are_only_text() -> None:
+    line = "Loading servable: {name: m version: 1} failed: {0} {name!x} %s"
+    failure = explain.ended_container(ended(1), line, log_patterns("tensorflow-serving"))
+    assert "{0} {name!x} %s" in failure.message
+
+
+def test_the_rest_of_the_log_names_the_cause_more_closely_than_the_fatal_line() -> None:
+    line = "Loading servable: {name: m version: 1} failed: NOT_FOUND"
+    log = (
+        f"{line}\nFailed to start server. Error: UNKNOWN: 1 servable(s) did not become available: "
+        "{{name: m version: 1} due to error: NOT_FOUND: Could not find SavedModel .pb or .pbtxt at supplied export "
+        "directory path: /models/m/1. Check that the directory exists and that you have the right permissions "
+        "for accessing it.}, }\n"
+    )
+    failure = explain.fatal_line(line, log, log_patterns("tensorflow-serving"))
+    assert failure is not None
+    assert failure.message == "there is no saved_model.pb in version 1 of model 'm' (in the container: /models/m/1)"
+
+
+def test_a_denied_model_file_weighs_more_than_that_the_model_did_not_load() -> None:
+    log = (
+        "Couldn't load model 'm'. Model will be removed from registry.\n"
+        "PermissionError: [Errno 13] Permission denied: '/mnt/models/m/weights.json'\n"
+    )
+    failure = explain.fatal_line(log.splitlines()[0], log, log_patterns("mlserver"))
+    assert failure is not None
+    assert failure.message == "the server is denied access to /mnt/models/m/weights.json"
+
+
+def test_of_two_models_that_cannot_load_each_has_its_own_cause() -> None:
+    failures = (
+        "{{name: a version: 1} due to error: RESOURCE_EXHAUSTED: no room}, "
+        "{{name: b version: 2} due to error: NOT_FOUND: Op type not registered 'X' in binary running on h.}, "
+    )
+    log = f"Failed to start server. Error: UNKNOWN: 2 servable(s) did not become available: {{{failures}}}"
+    failure = explain.ended_container(ended(255), log, log_patterns("tensorflow-serving"))
+    assert failure.message.startswith("model 'b' uses the operation 'X', which this server does not have")
+
+
+NONE = {"run-no-engine", "run-permission-denied", "run-no-such-image", "run-bad-image-name"}
+STARTED = {"run-executable-not-found", "run-not-executable", "run-file-mounted-on-folder", "run-port-allocated"}
+NO_GPU = "run-gpus-no-driver"
+"""podman 4 runs such a container all the same."""
+
+
+@pytest.mark.parametrize(("engine", "case"), [pair for pair in cases("*/run-*") if recording(*pair).returncode != 0])
+def test_a_recorded_docker_run_that_failed_left(engine: str, case: str) -> None:
+    """docker prints the container's ID as soon as it is made, podman only once it runs."""
+    is_made = engine.startswith("docker") and case in {*STARTED, NO_GPU}
+    expected = "none" if case.removeprefix("docker-29-") in NONE else "certain" if is_made else "possible"
+    assert explain.presence_after(recording(engine, case).error) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "left"),
+    [
+        (EngineError("missing", "docker", "docker: not found"), "none"),
+        (EngineError("timeout", "docker", "no answer in 60 s"), "late"),
+        (EngineError("failed", "docker", "", -9), "late"),
+        (EngineError("failed", "docker", "", 1), "possible"),
+        (EngineError("failed", "docker", "docker: error during connect: EOF", 125), "none"),
+        (EngineError("failed", "docker", "error waiting for container: unexpected EOF", 125), "possible"),
+        (EngineError("failed", "docker", "Cannot connect to the Docker daemon", 125, b"0123abcd\n"), "certain"),
+    ],
+)
+def test_another_docker_run_that_failed_left(error: EngineError, left: str) -> None:
+    assert explain.presence_after(error) == left

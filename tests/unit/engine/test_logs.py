@@ -1,0 +1,60 @@
+"""The log of a container: its bounds, its lines, its end."""
+
+from __future__ import annotations
+
+import re
+
+from ivdocker.engine.logs import HEAD_BYTES, TAIL_BYTES, LogBuffer, LogFollower
+from ivdocker.process.run import Child
+
+
+def test_a_log_keeps_its_beginning_and_its_end_and_counts_what_is_between() -> None:
+    buffer = LogBuffer()
+    buffer.append(b"the first line\n")
+    for _ in range(100):
+        buffer.append(b"x" * 65536)
+    buffer.append(b"\nthe last line")
+    text = buffer.text()
+    assert text.startswith("the first line\n")
+    assert text.endswith("\nthe last line")
+    assert len(text) < HEAD_BYTES + TAIL_BYTES + 1000
+    assert "bytes left out" in text
+
+
+def test_a_log_that_fits_is_whole() -> None:
+    buffer = LogBuffer()
+    line = "ü" * 100 + "\n"
+    for _ in range(2000):
+        buffer.append(line.encode())
+    assert buffer.text() == line * 2000
+
+
+def follow(script: str, pattern: bytes | None = None) -> LogFollower:
+    return LogFollower(Child.spawn(["/bin/sh", "-c", script]), re.compile(pattern) if pattern else None)
+
+
+def test_a_followed_log_ends_with_the_program_and_stays_readable() -> None:
+    follower = follow(r"echo out; echo err >&2; printf 'bad \377 byte\n\n'")
+    assert follower.ended.wait(10)
+    follower.close()
+    assert sorted(follower.text().split("\n")) == ["", "", "bad � byte", "err", "out"]
+
+
+def test_a_line_that_is_watched_for_is_found_once_it_is_whole() -> None:
+    follower = follow("printf 'one\\nbad th'; printf 'ing: x\\nbad thing: y\\n'", rb"bad thing: .*")
+    assert follower.ended.wait(10)
+    follower.close()
+    assert follower.matched_line == "bad thing: x"
+
+
+def test_a_line_that_never_ended_is_no_cause() -> None:
+    follower = follow("printf 'bad thing: ha'", rb"bad thing: .*")
+    assert follower.ended.wait(10)
+    follower.close()
+    assert follower.matched_line is None
+
+
+def test_following_ends_when_it_is_closed() -> None:
+    follower = follow("echo x; sleep 60")
+    follower.close()
+    assert follower.ended.is_set()
