@@ -1,19 +1,27 @@
-"""Every error ivdocker raises, and the failure that it carries.
+"""Every error that ivdocker raises, every failure code, and the failure that an error carries.
 
 ::
 
     InfraValidationError
-      DeadlineExceeded     the time given for it is over
-      JobAborted           the server ended, or never came to run
-      ValidationFailed     the server runs, and the model does not load or does not answer rightly
-      GracefulShutdown     a signal asked us to end
-      EnvironmentFailed    the machine, the engine or the registry is at fault: nothing is known of the model
-      UsageError           the caller asked for something that cannot be (also a ValueError)
+      DeadlineExceeded       a time limit passed first
+        RequestTimedOut      one request got no whole response within its time limit
+      JobAborted             the container that runs the model server has ended, or was removed
+      ValidationFailed       the server runs, but the model does not load or does not answer correctly
+        RequestFailed        one request got no response
+      EnvironmentFailed      the machine, the engine or the registry is at fault: nothing is known about the model
+        NoRequestPossible    no request can be made up for the model's inputs
+      GracefulShutdown       a signal asked this process to end
+      UsageError             the caller asked for something that cannot be done (also a ValueError)
 
-The first four are TFX's InfraValidator's; TFX retries all but GracefulShutdown.
+DeadlineExceeded, JobAborted, ValidationFailed and GracefulShutdown have the names and the meaning of TFX's
+InfraValidator, which tries again after each of them except GracefulShutdown.
 """
 
-from typing import Literal, NamedTuple, get_args
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 EnvironmentCode = Literal[
     "engine-missing",
@@ -31,7 +39,7 @@ EnvironmentCode = Literal[
     "engine-error",
     "no-request",
 ]
-"""Failure codes that say nothing about the model: the verdict is ``no_verdict``, the exit code 3."""
+"""Failure codes that say nothing about the model. The verdict is ``no_verdict`` and the exit code is 3."""
 
 ModelCode = Literal[
     "model-not-found",
@@ -47,7 +55,7 @@ ModelCode = Literal[
     "budget-exceeded",
     "unclean-stop",
 ]
-"""Failure codes that are the model's or its server's: the verdict is ``not_blessed``, the exit code 1."""
+"""Failure codes that are about the model or its server. The verdict is ``not_blessed`` and the exit code is 1."""
 
 FailureCode = EnvironmentCode | ModelCode
 
@@ -56,11 +64,16 @@ MODEL_CODES: frozenset[str] = frozenset(get_args(ModelCode))
 
 
 class Failure(NamedTuple):
-    """Why there is no blessing: a stable code, one line that names the cause, and what to do next.
+    """Why the model is not blessed. A field that is not known is None.
 
-    ``exit_code`` and ``signal`` (``"SIGKILL"``) are the server's, ``oom_killed`` the engine's own flag, ``log_tail``
-    the lines of the server's log around the one that names the cause, else its last lines, ``command`` the docker
-    command that shows the same. What is not known is None.
+    ``code``: one of the failure codes; they do not change between versions.
+    ``message``: one line that names the cause.
+    ``hint``: what to do next.
+    ``stage``: the stage of the run in which it failed, such as ``load``.
+    ``exit_code``, ``signal``: how the server ended; the signal by its name, such as ``"SIGKILL"``.
+    ``oom_killed``: the engine's own flag that the kernel killed the server because the memory ran out.
+    ``log_tail``: the lines of the server's log around the line that names the cause, or else the last lines.
+    ``command``: the docker command that reproduces the failure.
     """
 
     code: FailureCode
@@ -75,19 +88,30 @@ class Failure(NamedTuple):
 
     @property
     def is_environment(self) -> bool:
-        """True when this says nothing about the model."""
+        """True when the failure says nothing about the model."""
         return self.code in ENVIRONMENT_CODES
 
-    def at(self, stage: str, command: str | None = None) -> "Failure":
-        """The same failure, with the stage and the command where they were not known before."""
+    def at(self, stage: str, command: str | None = None) -> Failure:
+        """Return the same failure with this stage and command; a stage or a command that it already has stays."""
         return self._replace(stage=self.stage or stage, command=self.command or command)
 
 
 class InfraValidationError(Exception):
-    """Base of all errors of a validation. ``failure`` is None where only a text is known."""
+    """Base class of all errors of a validation.
+
+    ``failure`` is None only where an error has nothing but a text: a UsageError, a GracefulShutdown, and an
+    InfraValidationError that other code raises.
+    """
+
+    failure: Failure | None
+
+    _default_code: ClassVar[FailureCode | None] = None
+    """The code of the failure that an error carries when it is made from a text alone. None: it carries no failure."""
 
     def __init__(self, message: str = "", failure: Failure | None = None) -> None:
         super().__init__(message or (failure.message if failure else ""))
+        if failure is None and self._default_code is not None:
+            failure = Failure(self._default_code, message)
         self.failure = failure
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -95,31 +119,61 @@ class InfraValidationError(Exception):
 
 
 class DeadlineExceeded(InfraValidationError):
-    """The deadline passed first."""
+    """A time limit passed first."""
+
+    failure: Failure
+    _default_code: ClassVar[FailureCode | None] = "engine-error"
 
 
 class JobAborted(InfraValidationError):
     """The container that runs the model server has ended or was removed."""
 
+    failure: Failure
+    _default_code: ClassVar[FailureCode | None] = "engine-error"
+
 
 class ValidationFailed(InfraValidationError):
     """The model failed to load, or a request failed."""
 
-
-class GracefulShutdown(InfraValidationError):
-    """A signal asked this process to end; what was running has been removed."""
+    failure: Failure
+    _default_code: ClassVar[FailureCode | None] = "engine-error"
 
 
 class EnvironmentFailed(InfraValidationError):
-    """The environment kept us from a verdict: no engine, no image, no permission, no port, ..."""
+    """The environment made a verdict impossible: no engine, no image, no permission, no free port and so on."""
+
+    failure: Failure
+    _default_code: ClassVar[FailureCode | None] = "engine-error"
+
+
+class GracefulShutdown(InfraValidationError):
+    """A signal asked this process to end. The container was removed before this is raised."""
 
 
 class UsageError(InfraValidationError, ValueError):
-    """What was asked for cannot be done; the text says what is wrong and what to do."""
+    """The caller asked for something that cannot be done. The text says what is wrong and what to do."""
 
 
-def error_for(failure: Failure) -> InfraValidationError:
-    """The error of the TFX contract that carries this failure."""
+class RequestFailed(ValidationFailed):
+    """One request got no response, for example because the server closed the connection. The server still runs."""
+
+    _default_code = "request-failed"
+
+
+class RequestTimedOut(DeadlineExceeded):
+    """One request got no whole response within its time limit. The server still runs."""
+
+    _default_code = "request-timeout"
+
+
+class NoRequestPossible(EnvironmentFailed):
+    """No request can be made up for the model's inputs: they are not known, or the server has no JSON for them."""
+
+    _default_code = "no-request"
+
+
+def error_for(failure: Failure) -> EnvironmentFailed | DeadlineExceeded | JobAborted | ValidationFailed:
+    """Return the error that carries this failure, of the class that TFX expects for it."""
     if failure.is_environment:
         return EnvironmentFailed(failure=failure)
     if failure.code in ("load-timeout", "request-timeout"):
@@ -127,3 +181,15 @@ def error_for(failure: Failure) -> InfraValidationError:
     if failure.code in ("container-exited", "out-of-memory", "illegal-instruction"):
         return JobAborted(failure=failure)
     return ValidationFailed(failure=failure)
+
+
+@contextmanager
+def os_error_as_usage_error(what: str) -> Iterator[None]:
+    """Raise ``UsageError("WHAT: REASON")`` in place of an OSError that this block raises.
+
+    ``what`` says what could not be done, with the name of the file: ``cannot record to 'FILE'``.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{what}: {error.strerror or error}") from None

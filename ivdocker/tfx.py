@@ -1,5 +1,10 @@
-"""TFX's ServingSpec, ValidationSpec and RequestSpec, read from the JSON that TFX's proto messages write, from a
-dict, or from the messages themselves. Neither TFX nor protobuf is imported for that."""
+"""TFX's ServingSpec, ValidationSpec and RequestSpec.
+
+They are read from a dict, from the JSON of TFX's protobuf messages, or from the messages themselves. Neither TFX nor
+protobuf is imported for this.
+"""
+
+from __future__ import annotations
 
 import json
 import re
@@ -13,11 +18,11 @@ from ivdocker.servers.base import ServingBinary
 from ivdocker.servers.tensorflow_serving import TensorFlowServing
 
 DEFAULT_MODEL_NAME = "infra-validation-model"
-"""TFX's own default."""
+"""The name of a model that the ServingSpec does not name. It is TFX's own default."""
 
 
 class TensorFlowServingSpec(NamedTuple):
-    """Which ``tensorflow/serving`` images: by tag, by digest, or both."""
+    """The TensorFlow Serving images to validate, by tag, by digest, or both."""
 
     image_name: str = "tensorflow/serving"
     tags: tuple[str, ...] = ()
@@ -25,14 +30,19 @@ class TensorFlowServingSpec(NamedTuple):
 
     @property
     def images(self) -> tuple[str, ...]:
+        """The name of each image, with its tag or digest."""
         by_tag = [f"{self.image_name}:{tag}" for tag in self.tags]
         return (*by_tag, *(f"{self.image_name}@{digest}" for digest in self.digests))
 
 
 class LocalDockerConfig(NamedTuple):
-    """Where docker is. ``client_base_url`` becomes ``--host``, ``client_api_version`` DOCKER_API_VERSION,
-    ``client_timeout_seconds`` the deadline of every docker call (0: the default, 60 s), ``host_ip_address`` the
-    address on which ports are published (empty: 127.0.0.1)."""
+    """Which docker engine to use.
+
+    ``client_base_url``: the value of docker's ``--host``.
+    ``client_api_version``: the value of the variable DOCKER_API_VERSION.
+    ``client_timeout_seconds``: the time limit of every docker call; 0 means the default of 60 s.
+    ``host_ip_address``: the address on which the container's ports are published; empty means 127.0.0.1.
+    """
 
     client_base_url: str = ""
     client_api_version: str = ""
@@ -51,33 +61,33 @@ class LocalDockerConfig(NamedTuple):
 
 
 class ServingSpec(NamedTuple):
-    """What to run (``tensorflow_serving``) and where (``local_docker``)."""
+    """Which images to run (``tensorflow_serving``), on which engine (``local_docker``), and the model's name."""
 
     tensorflow_serving: TensorFlowServingSpec = TensorFlowServingSpec()
     local_docker: LocalDockerConfig = LocalDockerConfig()
     model_name: str = DEFAULT_MODEL_NAME
 
     @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> "ServingSpec":
-        """Raises UsageError, which names the key that is wrong."""
-        known = _known(record, "ServingSpec", set(cls._fields) | {"kubernetes"})
+    def from_dict(cls, record: Mapping[str, Any]) -> ServingSpec:
+        """Return the ServingSpec that a dict describes. Raises UsageError, which names the wrong key."""
+        known = _check_keys(record, "ServingSpec", set(cls._fields) | {"kubernetes"})
         if "kubernetes" in known:
             raise UsageError("ServingSpec: serving_platform 'kubernetes' is not supported; use local_docker")
         return cls(
             TensorFlowServingSpec(
-                **_values(TensorFlowServingSpec, known.get("tensorflow_serving", {}), "tensorflow_serving")
+                **_read_fields(TensorFlowServingSpec, known.get("tensorflow_serving", {}), "tensorflow_serving")
             ),
-            LocalDockerConfig(**_values(LocalDockerConfig, known.get("local_docker", {}), "local_docker")),
-            _typed(known.get("model_name") or DEFAULT_MODEL_NAME, DEFAULT_MODEL_NAME, "ServingSpec.model_name"),
+            LocalDockerConfig(**_read_fields(LocalDockerConfig, known.get("local_docker", {}), "local_docker")),
+            _check_type(known.get("model_name") or DEFAULT_MODEL_NAME, DEFAULT_MODEL_NAME, "ServingSpec.model_name"),
         )
 
     @classmethod
-    def of(cls, spec: Any) -> "ServingSpec":
-        """From a ServingSpec, a dict, the JSON text of one, or TFX's message. Raises UsageError."""
-        return spec if isinstance(spec, cls) else cls.from_dict(_plain(spec, "ServingSpec"))
+    def of(cls, spec: Any) -> ServingSpec:
+        """Return the ServingSpec of a ServingSpec, a dict, JSON text or TFX's message. Raises UsageError."""
+        return spec if isinstance(spec, cls) else cls.from_dict(_to_mapping(spec, "ServingSpec"))
 
     def serving_binaries(self) -> list[ServingBinary]:
-        """One binary per tag and digest. Raises UsageError when there is none."""
+        """Return one binary per tag and per digest. Raises UsageError when there is neither."""
         images = self.tensorflow_serving.images
         if not images:
             raise UsageError("ServingSpec: tensorflow_serving names neither tags nor digests; name at least one")
@@ -85,22 +95,25 @@ class ServingSpec(NamedTuple):
 
 
 class ValidationSpec(NamedTuple):
-    """How long loading may take, and how often to try."""
+    """The time limit of loading in seconds, and how often a validation is tried."""
 
     max_loading_time_seconds: int = 300
     num_tries: int = 5
 
     @classmethod
-    def of(cls, spec: Any) -> "ValidationSpec":
-        """From a ValidationSpec, a dict, JSON text or TFX's message; 0 means the default. Raises UsageError."""
+    def of(cls, spec: Any) -> ValidationSpec:
+        """Return the ValidationSpec of a ValidationSpec, a dict, JSON text or TFX's message.
+
+        A value of 0 means the default. Raises UsageError.
+        """
         if isinstance(spec, cls):
             return spec
-        values = _values(cls, _plain(spec, "ValidationSpec"), "ValidationSpec")
+        values = _read_fields(cls, _to_mapping(spec, "ValidationSpec"), "ValidationSpec")
         return cls(**{key: value for key, value in values.items() if value})
 
 
 class RequestSpec(NamedTuple):
-    """Which requests TFX would build from its examples."""
+    """Which requests TFX builds from its examples."""
 
     tensorflow_serving: Mapping[str, Any] | None = None
     split_name: str = ""
@@ -108,46 +121,50 @@ class RequestSpec(NamedTuple):
     make_warmup: bool = False
 
     @classmethod
-    def of(cls, spec: Any) -> "RequestSpec":
-        """From a RequestSpec, a dict, JSON text or TFX's message. Raises UsageError."""
-        return spec if isinstance(spec, cls) else cls(**_values(cls, _plain(spec, "RequestSpec"), "RequestSpec"))
+    def of(cls, spec: Any) -> RequestSpec:
+        """Return the RequestSpec of a RequestSpec, a dict, JSON text or TFX's message. Raises UsageError."""
+        return (
+            spec if isinstance(spec, cls) else cls(**_read_fields(cls, _to_mapping(spec, "RequestSpec"), "RequestSpec"))
+        )
 
 
-def _plain(spec: Any, what: str) -> Mapping[str, Any]:
+def _to_mapping(spec: Any, what: str) -> Mapping[str, Any]:
+    """Return the keys and values of a spec in any of its forms. ``what``: the spec's name in messages."""
     if isinstance(spec, Mapping):
         return spec
     if hasattr(spec, "ListFields"):
-        return {each.name: _value(value) for each, value in spec.ListFields()}
+        return {each.name: _to_plain_value(value) for each, value in spec.ListFields()}
     if isinstance(spec, (str, bytes)):
         try:
             record = json.loads(spec)
         except (ValueError, RecursionError) as error:
-            raise UsageError(f"{what}: no JSON ({error})") from None
+            raise UsageError(f"{what}: not valid JSON ({error})") from None
         if isinstance(record, dict):
             return record
     raise UsageError(f"{what}: expected a JSON object, got {type(spec).__name__}")
 
 
-def _value(value: Any) -> Any:
+def _to_plain_value(value: Any) -> Any:
+    """Return the value of a message's field: a dict for a message, a list for a repeated field."""
     if hasattr(value, "ListFields"):
-        return {each.name: _value(inner) for each, inner in value.ListFields()}
+        return {each.name: _to_plain_value(inner) for each, inner in value.ListFields()}
     if isinstance(value, (str, bytes, int, float)):
         return value
     return list(value)
 
 
-def _values(cls: type[NamedTuple], record: Any, what: str) -> dict[str, Any]:
-    """A dataclass's values from a JSON object; each must be of its default's type."""
+def _read_fields(cls: type[NamedTuple], record: Any, what: str) -> dict[str, Any]:
+    """Return the values of a JSON object for the fields of a NamedTuple. Each must have the type of its default."""
     if not isinstance(record, Mapping):
         raise UsageError(f"{what}: expected a JSON object, got {record!r}")
     defaults = cls._field_defaults
     values: dict[str, Any] = {}
-    for key, value in _known(record, what, set(defaults)).items():
-        values[key] = _typed(value, defaults[key], f"{what}.{key}")
+    for key, value in _check_keys(record, what, set(defaults)).items():
+        values[key] = _check_type(value, defaults[key], f"{what}.{key}")
     return values
 
 
-def _typed(value: Any, default: Any, what: str) -> Any:
+def _check_type(value: Any, default: Any, what: str) -> Any:
     if isinstance(default, tuple):
         if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
             raise UsageError(f"{what}: expected a list of strings, got {value!r}")
@@ -157,8 +174,8 @@ def _typed(value: Any, default: Any, what: str) -> Any:
     return value
 
 
-def _known(record: Mapping[str, Any], what: str, names: set[str]) -> dict[str, Any]:
-    """The record with its keys in snake_case: protobuf's JSON may also spell them in lowerCamelCase."""
+def _check_keys(record: Mapping[str, Any], what: str, names: set[str]) -> dict[str, Any]:
+    """Return the record with its keys in snake_case. The JSON of protobuf can also have them in lowerCamelCase."""
     snake = {re.sub(r"([A-Z])", lambda m: "_" + m[1].lower(), str(key)): value for key, value in record.items()}
     unknown = sorted(set(snake) - names)
     if unknown:

@@ -245,9 +245,9 @@ def verdict_faults() -> Iterator[Fault]:
         yield Fault("server", row.name, row.moment, partial(_judged, row))
     yield Fault("server", "no folder with a number", "load", _no_version)
     refusals: tuple[tuple[Behaviour, str, str], ...] = (
-        (401, "registry-denied", "does not let us pull"),
-        (403, "registry-denied", "does not let us pull"),
-        (404, "image-not-found", "no such image"),
+        (401, "registry-denied", "does not allow us to pull"),
+        (403, "registry-denied", "does not allow us to pull"),
+        (404, "image-not-found", "the image was not found"),
         (429, "registry-denied", "rate limit"),
         ("429 as HTML", "registry-denied", "rate limit"),
     )

@@ -41,4 +41,4 @@ def _other_files() -> RequestResult:
         args: list[object] = ["validate", make_model(path), f"--image={_EMPTY_IMAGE}", "--json=report.json"]
         with started(engine.place, args) as run:
             run.wait(END_S)
-            return judged(run, 3, "mount-not-found", "the path must exist on the engine's own machine")
+            return judged(run, 3, "mount-not-found", "the path must exist on the machine where the engine runs")

@@ -60,7 +60,7 @@ class Launch:
         try:
             warning = self._engine.run(spec)
         except EngineError as error:
-            self.presence = explain.left_by(error)
+            self.presence = explain.presence_after(error)
             raise
         self.presence, self.is_made = "certain", True
         if warning:

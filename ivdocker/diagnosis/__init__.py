@@ -1,5 +1,6 @@
-"""From evidence to a cause.
+"""Finds the cause of a failure from the evidence.
 
-``table`` holds what is known, a line a cause; ``explain`` applies it. A cause is named when the evidence names it;
-otherwise the failure is ``container-exited`` or ``engine-error`` with the raw text.
+``engine_messages`` is the table of known messages, one row per cause, and ``explain`` applies it. ``stop`` judges how a
+server ended after SIGTERM, and ``log_errors`` counts the errors in a log. A cause is named only when the evidence names
+it. Otherwise the failure is ``container-exited`` or ``engine-error``, with the original text.
 """

@@ -1,4 +1,4 @@
-"""Applies the tables to evidence. Pure."""
+"""Turns evidence into a failure: a docker call's error, a container's end, a server's log. Pure: it calls nothing."""
 
 from __future__ import annotations
 
@@ -16,68 +16,82 @@ from ivdocker.servers.client import hint_if_denied
 from ivdocker.text import one_line, shorten
 
 TAIL_LINES = 10
+"""How many lines of the log a failure shows."""
+
 _BEFORE_CAUSE = 6
-"""How many of these lines come before the one that names the cause: how it came to that. After it comes the end."""
+"""How many of these lines come before the line that names the cause. The others come after it."""
+
 _LINE_LENGTH = 400
+_ABOUT_IMAGE = ("image-not-found", "registry-denied", "platform-mismatch")
 _BEFORE_CREATE = ("engine-unreachable", "engine-permission", "image-not-found")
-"""What keeps ``docker run`` from coming as far as to make a container."""
+"""With these failures ``docker run`` has not created a container."""
 
 
 def engine_failure(error: EngineError, image: str | None = None) -> Failure:
-    """What a docker call that failed means. ``image`` is named where the cause is the image."""
+    """Return the failure that a docker call's error means. The message names ``image`` when it is about the image."""
     if error.kind == "missing":
-        hint = "install docker's command line, or name another one with --engine docker|podman|PATH"
-        return Failure("engine-missing", f"no container engine's command line: {error.stderr}", hint)
+        hint = "install docker's command line, or choose another program with --engine docker|podman|PATH"
+        return Failure("engine-missing", f"cannot run the container engine's command line: {error.stderr}", hint)
     if error.kind == "stalled":
-        hint = "check the network and the registry, and try again: layers that are here are not pulled twice"
+        hint = "check the network and the registry, then try again: layers that are complete are not pulled again"
         return Failure("pull-stalled", f"the pull of {image} made no progress: {error.stderr}", hint)
     if error.kind == "timeout":
-        hint = "the engine hangs or is overloaded: see whether docker ps answers, and restart it if not"
+        hint = "the engine hangs or is overloaded: check whether docker ps answers, and restart the engine if not"
         return Failure("engine-timeout", f"the engine gave {error.stderr}: {error.command}", hint)
-    text = _without_frame(error.stderr) or f"exit code {error.returncode} without a word: {error.command}"
-    found = _first(ENGINE_MESSAGES, [error.stderr])
+    text = _strip_frame(error.stderr) or f"exit code {error.returncode} without an error message: {error.command}"
+    found = _first_match(ENGINE_MESSAGES, [error.stderr])
     if found is None:
         return Failure("engine-error", f"the engine refused: {text}")
     row, match = found
-    about = f" ({image})" if image and row.code.startswith(("image", "registry", "platform")) else ""
-    return Failure(row.code, f"{_filled(row, match)}{about}: {text}", row.hint)
+    about = f" ({image})" if image and row.code in _ABOUT_IMAGE else ""
+    return Failure(row.code, f"{_fill_in(row, match)}{about}: {text}", row.hint)
 
 
 ContainerPresence = Literal["none", "possible", "late", "certain"]
-"""Whether there is one: ``late`` may yet appear."""
+"""Whether a container exists. ``late``: the engine may still create it."""
 
 
-def left_by(error: EngineError) -> ContainerPresence:
-    """What a ``docker run`` that failed like this left: a container that could not start, as a rule, or none."""
+def presence_after(error: EngineError) -> ContainerPresence:
+    """Return whether a ``docker run`` that failed left a container, for example one that could not start."""
     if error.was_cut_short:
         return "late"
     if error.stdout.strip():
         return "certain"
-    found = _first(ENGINE_MESSAGES, [error.stderr])
+    found = _first_match(ENGINE_MESSAGES, [error.stderr])
     is_early = found is not None and found[0] is not BROKE_OFF and found[0].code in _BEFORE_CREATE
     return "none" if is_early or error.kind == "missing" else "possible"
 
 
 def ended_container(state: ContainerState, log: str, log_patterns: Sequence[LogPattern]) -> Failure:
-    """Why a container ended by itself."""
+    """Return the failure of a container that ended by itself.
+
+    ``log``: what the server wrote. ``log_patterns``: the causes that this server's log names.
+    """
     name = signal_name(state.exit_code)
     how = f"exit code {state.exit_code}" + (f", {name}" if name else "")
-    failure = _cause(state, log, log_patterns, how)
+    failure = (
+        _killed_by_kernel(state, log, how)
+        or _named_in_log(log, log_patterns, how)
+        or _failed_start(state, log, how)
+        or _unknown_end(state, log, how)
+    )
     return failure._replace(exit_code=state.exit_code, signal=name, oom_killed=state.oom_killed)
 
 
 def loopback_listener(port: int) -> Failure:
-    """The server listens, but for its own container alone."""
+    """Return the failure of a server that accepts connections only from inside its own container."""
     return Failure(
         "not-listening",
-        f"the server listens on 127.0.0.1:{port} inside its container, where nobody outside reaches it",
-        "have it listen on 0.0.0.0 (a flag like --host=0.0.0.0, or the server's configuration file)",
+        f"the server listens on 127.0.0.1:{port} inside its container, so it cannot be reached from outside",
+        "make it listen on 0.0.0.0, with a flag such as --host=0.0.0.0 or in the server's configuration file",
     )
 
 
 def log_tail(log: str, cause: str | None = None) -> tuple[str, ...]:
-    """The lines around ``cause``, the line that names it, else the last lines; none blank, none longer than is
-    bearable."""
+    """Return the lines around ``cause``, the line that names the cause; without it, the last lines.
+
+    Blank lines are left out, and long lines are shortened.
+    """
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
     start = max(0, len(lines) - TAIL_LINES)
     if cause is not None and cause.rstrip() in lines:
@@ -87,59 +101,76 @@ def log_tail(log: str, cause: str | None = None) -> tuple[str, ...]:
 
 
 def fatal_line(line: str, log: str, log_patterns: Sequence[LogPattern]) -> Failure | None:
-    """What a log line of a server that still runs means, None when it is not the end. The rest of the log may name the
-    cause more closely."""
-    if _first([row for row in log_patterns if row.fatal], [line]) is None:
+    """Return the failure that a log line of a running server means. None: the model may still become ready.
+
+    ``log``: the rest of the log, which may name the cause more precisely.
+    """
+    if _first_match([row for row in log_patterns if row.fatal], [line]) is None:
         return None
-    found = _first(log_patterns, [*log.splitlines(), line])
+    found = _first_match(log_patterns, [*log.splitlines(), line])
     if found is None:
         return None
     row, match = found
-    return Failure(row.code, _filled(row, match), _hint(row, match), log_tail=log_tail(log, match.string))
+    return Failure(row.code, _fill_in(row, match), _hint(row, match), log_tail=log_tail(log, match.string))
 
 
 def fatal_pattern(log_patterns: Sequence[LogPattern]) -> re.Pattern[bytes] | None:
-    """Finds the lines that :func:`fatal_line` knows."""
+    """Return one pattern that finds every line for which :func:`fatal_line` returns a failure. None: there is none."""
     patterns = [re.sub(r"\?P<\w+>", "?:", row.pattern) for row in log_patterns if row.fatal]
-    # Many lines at once, where a row's $ means the end of one.
+    # It is searched in many lines at once, and $ in a row means the end of a line.
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns).encode(), re.MULTILINE) if patterns else None
 
 
 def signal_name(exit_code: int) -> str | None:
-    """The signal that an exit code over 128 stands for: 137 is SIGKILL. Not everything over 128 is a signal."""
+    """Return the signal that an exit code over 128 means: SIGKILL for 137. None when there is no such signal."""
     try:
         return signal.Signals(exit_code - 128).name
     except ValueError:
         return None
 
 
-def _cause(state: ContainerState, log: str, log_patterns: Sequence[LogPattern], how: str) -> Failure:
-    tail = log_tail(log)
+def _killed_by_kernel(state: ContainerState, log: str, how: str) -> Failure | None:
     if state.oom_killed:
-        hint = "give it more with --memory, or load a smaller model"
+        hint = "give the container more with --memory, or use a smaller model"
         text = f"the server ran out of memory and was killed by the kernel ({how})"
-        return Failure("out-of-memory", text, hint, log_tail=tail)
+        return Failure("out-of-memory", text, hint, log_tail=log_tail(log))
     if signal_name(state.exit_code) == "SIGILL":
-        hint = "the image needs CPU features (AVX, for instance) that this CPU or its emulation does not have"
-        return Failure("illegal-instruction", f"the server met an illegal instruction ({how})", hint, log_tail=tail)
-    found = _first([*log_patterns, *SERVER_MESSAGES], log.splitlines())
-    if found:
-        row, match = found
-        message = f"{_filled(row, match)} ({how})"
-        return Failure(row.code, message, _hint(row, match), log_tail=log_tail(log, match.string))
-    if state.error:
-        text = f"the container did not start: {_without_frame(state.error)} ({how})"
-        return Failure("container-exited", text, log_tail=tail)
+        hint = "the image needs CPU features, such as AVX, that this CPU or its emulation does not have"
+        text = f"the server executed an illegal instruction ({how})"
+        return Failure("illegal-instruction", text, hint, log_tail=log_tail(log))
+    return None
+
+
+def _named_in_log(log: str, log_patterns: Sequence[LogPattern], how: str) -> Failure | None:
+    found = _first_match([*log_patterns, *SERVER_MESSAGES], log.splitlines())
+    if found is None:
+        return None
+    row, match = found
+    message = f"{_fill_in(row, match)} ({how})"
+    return Failure(row.code, message, _hint(row, match), log_tail=log_tail(log, match.string))
+
+
+def _failed_start(state: ContainerState, log: str, how: str) -> Failure | None:
+    if not state.error:
+        return None
+    text = f"the container did not start: {_strip_frame(state.error)} ({how})"
+    return Failure("container-exited", text, log_tail=log_tail(log))
+
+
+def _unknown_end(state: ContainerState, log: str, how: str) -> Failure:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    last = f"; its last words: {lines[-1][:300]}" if lines else " without a word in its log"
+    last = f"; its last log line: {lines[-1][:300]}" if lines else "; its log is empty"
     hint = "--evidence DIR keeps the server's whole log"
     if signal_name(state.exit_code) == "SIGKILL":
-        hint = "nobody says who killed it; if the kernel did, for want of memory, dmesg on the engine's machine knows"
-    return Failure("container-exited", f"the server ended by itself ({how}){last}", hint, log_tail=tail)
+        hint = (
+            "it is not known what sent SIGKILL; if the kernel did because memory ran out, dmesg on the engine's machine"
+            " shows it"
+        )
+    return Failure("container-exited", f"the server ended by itself ({how}){last}", hint, log_tail=log_tail(log))
 
 
-def _first(rows: Sequence[LogPattern], lines: Sequence[str]) -> tuple[LogPattern, re.Match[str]] | None:
-    """The first row, in the table's order, that any line matches."""
+def _first_match(rows: Sequence[LogPattern], lines: Sequence[str]) -> tuple[LogPattern, re.Match[str]] | None:
+    """Return the first row, in the order of the table, that matches any line."""
     for row in rows:
         pattern = re.compile(row.pattern, re.IGNORECASE)
         for line in lines:
@@ -149,19 +180,20 @@ def _first(rows: Sequence[LogPattern], lines: Sequence[str]) -> tuple[LogPattern
     return None
 
 
-def _filled(row: LogPattern, match: re.Match[str]) -> str:
-    groups = {name: _without_frame(text or "") for name, text in match.groupdict().items()}
+def _fill_in(row: LogPattern, match: re.Match[str]) -> str:
+    """Return the row's message with the texts of the pattern's groups."""
+    groups = {name: _strip_frame(text or "") for name, text in match.groupdict().items()}
     return row.message.format(**groups)
 
 
 def _hint(row: LogPattern, match: re.Match[str]) -> str:
-    """Whichever row a server's line matches: what it may not read is put right in one way."""
+    """Return the row's hint; for a file that the server is not allowed to read, every row has the same hint."""
     denied = hint_if_denied(match.string) if row.code == "model-load-failed" else None
     return denied or row.hint
 
 
-def _without_frame(text: str) -> str:
-    """The message without docker's own frame, in one line of bearable length."""
+def _strip_frame(text: str) -> str:
+    """Return docker's message as one short line, without the words that docker puts around every error."""
     text = re.sub(r"(?ms)^\s*(Usage:.*|(Run|See) '\S+ run --help'.*)", "", text)
     text = re.sub(r"(?m)^\s*((docker|Error response from daemon|Error): )+", "", text)
     return one_line(text, _LINE_LENGTH)

@@ -1,4 +1,4 @@
-"""Counts what a server's log reports as errors. Pure."""
+"""Counts the lines of a server's log that report an error. Pure: it reads no files and calls nothing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ _ERROR = r"""(?x)
 
 
 def count(log: str) -> int:
-    """Lines that report an error; a traceback is one."""
+    """Return how many lines report an error. A traceback counts as one."""
     is_error = re.compile(_ERROR).search
     return sum(1 for line in log.splitlines() if is_error(line))

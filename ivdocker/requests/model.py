@@ -1,4 +1,6 @@
-"""A request as the user gave it, and all the requests of a run."""
+"""What a request is, and the requests of a run."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -7,27 +9,36 @@ from typing import Any, Literal, NamedTuple
 from ivdocker.servers.records import RequestBody
 
 RTOL = 1e-5
+"""The default relative tolerance of numbers in a response."""
+
 ATOL = 1e-8
+"""The default absolute tolerance of numbers in a response."""
 
 ONLY_INPUT = ""
-"""In ``Request.values``, the name of an array that bears none: it is for a model of one input."""
+"""The key in ``Request.values`` of an array without a name. It is for a model with one input."""
 
 
 class Cell(str):
-    """A value as a table spells it; its type is that of the model's input."""
+    """The text of a field in a CSV file. It is converted to the type of the model's input when that is known."""
 
     __slots__ = ()
 
 
 class Request(NamedTuple):
-    """A request body, and what its answer must hold. ``where`` is ``FILE:LINE``, or the file and the record's number.
+    """A request to the model, and what its response must be.
 
-    ``expect`` is None when any answer will do; a number matches within ``atol + rtol * |expected|``, and what is under
-    the JSON paths of ``ignore`` is not compared. ``status``: the HTTP status that must come, None for any 2xx.
-    Where there is no body yet, ``values`` has nested lists (or a Cell) by input name, or ``example`` is a serialized
-    tf.Example; ``with_body`` makes the body of them. ``file``: where a body of bytes came from. The rest is as in a
-    RequestBody. ``origin``: who made it, or else its ``expect``. ``leading``: by output
-    name, the leading dimension that the answer must have.
+    ``body``: the JSON value or the bytes to send. It is None while it has to be made from ``values`` or ``example``.
+    ``where``: the request's place in messages, such as ``FILE:LINE`` or ``FILE: record 3``.
+    ``expect``: what the response must contain; None accepts any response.
+    ``rtol``, ``atol``: a number matches within ``atol + rtol * |expected|``.
+    ``values``: nested lists, or a Cell, by input name.
+    ``content_type``, ``headers``, ``model_name``, ``version``, ``signature``: as in RequestBody.
+    ``origin``: ``written`` by the user, ``synthesized``, or ``reference`` when ``expect`` is another image's response.
+    ``leading``: the leading dimension that each of these outputs must have, by output name.
+    ``status``: the HTTP status that the response must have; None accepts any 2xx.
+    ``ignore``: JSON paths that are not compared, with everything below them.
+    ``example``: a serialized tf.Example.
+    ``file``: the file that a body of bytes was read from.
     """
 
     body: Any
@@ -49,21 +60,22 @@ class Request(NamedTuple):
     file: str | None = None
 
     @property
-    def message(self) -> RequestBody:
+    def request_body(self) -> RequestBody:
+        """The part of the request that a client sends."""
         return RequestBody(self.body, self.content_type, self.headers, self.model_name, self.version, self.signature)
 
     @property
     def shown(self) -> Any:
-        """The body for people and for the evidence: as JSON, of bytes their number, without one the values."""
+        """The request as people and the evidence see it: the JSON body, the size of a body of bytes, or the values."""
         if isinstance(self.body, bytes):
             return f"{len(self.body)} bytes of {self.content_type or 'application/octet-stream'}"
         return dict(self.values) if self.body is None and self.values else self.body
 
 
 class Requests:
-    """Requests that each iteration reads anew, so that they are never all in memory; ``count`` of them.
+    """The requests of a run. Each iteration reads them again, so that they are never all in memory.
 
-    A context manager: it owns what standard input was written down to.
+    ``len()`` is their number. A context manager, which removes the temporary copy of standard input at its end.
     """
 
     def __init__(
@@ -79,7 +91,7 @@ class Requests:
     def __len__(self) -> int:
         return self._count
 
-    def __enter__(self) -> "Requests":
+    def __enter__(self) -> Requests:
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -1,9 +1,11 @@
-"""A REST request to TensorFlow Serving as the PredictionLog that its warm-up file holds. Pure.
+"""Converts a REST request for TensorFlow Serving into the PredictionLog message that a warm-up file holds.
 
-Field numbers from tensorflow_serving/apis/{prediction_log,predict,model}.proto and
-tensorflow/core/framework/{tensor,tensor_shape,types}.proto; how JSON becomes tensors, from
+The field numbers are those of tensorflow_serving/apis/{prediction_log,predict,model}.proto and
+tensorflow/core/framework/{tensor,tensor_shape,types}.proto. JSON becomes tensors as in
 tensorflow_serving/util/json_tensor.cc.
 """
+
+from __future__ import annotations
 
 import binascii
 import struct
@@ -28,7 +30,11 @@ _MAX_DIMENSIONS = 254
 
 
 class _Type(NamedTuple):
-    """``number`` in DataType, ``field`` of TensorProto, and how that field's packed values are written."""
+    """How TensorProto holds values of a type.
+
+    ``number``: the type's number in DataType. ``field``: the number of the field that holds the values.
+    ``packed``: returns the content of that field.
+    """
 
     number: int
     field: int
@@ -60,17 +66,18 @@ _TYPES = {
     "DT_UINT32": _Type(22, 16, _varints),
     "DT_UINT64": _Type(23, 17, _varints),
 }
-"""The types that TensorFlow Serving's REST API takes."""
+"""The types that TensorFlow Serving's REST API accepts."""
 
 
 def prediction_log(model_name: str, signature: str, body: Any, inputs: list[Tensor]) -> bytes:
-    """The serialized PredictionLog of a request in row (``instances``) or column format (``inputs``).
+    """Return the serialized PredictionLog of a request in row format (``instances``) or column format (``inputs``).
 
-    ``signature`` empty: the server's default. Raises ValueError when the request does not fit the inputs.
+    ``signature``: the signature's name, empty for the server's default. Raises ValueError when the request does not fit
+    the inputs.
     """
     if not inputs:
-        raise ValueError("the server does not tell the types of the model's inputs")
-    values = _columns(body, [tensor.name for tensor in inputs])
+        raise ValueError("the server does not report the types of the model's inputs")
+    values = _values_by_input(body, [tensor.name for tensor in inputs])
     spec = bytes_field(_SPEC_NAME, model_name.encode())
     if signature:
         spec += bytes_field(_SPEC_SIGNATURE, signature.encode())
@@ -82,21 +89,21 @@ def prediction_log(model_name: str, signature: str, body: Any, inputs: list[Tens
     return bytes_field(_LOG_PREDICT, bytes_field(_PREDICT_REQUEST, request))
 
 
-def _columns(body: Any, names: list[str]) -> dict[str, Any]:
-    """Nested lists by input name."""
+def _values_by_input(body: Any, names: list[str]) -> dict[str, Any]:
+    """Return nested lists by input name."""
     if "instances" in body:
         rows = body["instances"]
         if not (isinstance(rows, list) and rows):
-            raise ValueError("'instances' is no list, or an empty one")
+            raise ValueError("'instances' must be a list with at least one item")
         if _is_named(rows[0]):
-            return {name: [_named(row, name) for row in rows] for name in names}
+            return {name: [_value_of(row, name) for row in rows] for name in names}
         found = rows
     else:
         found = body["inputs"]
         if _is_named(found):
-            return {name: _named(found, name) for name in names}
+            return {name: _value_of(found, name) for name in names}
     if len(names) > 1:
-        raise ValueError(f"values without names, where the model takes {', '.join(names)}")
+        raise ValueError(f"the values have no names, but the model has several inputs: {', '.join(names)}")
     return {names[0]: found}
 
 
@@ -104,9 +111,9 @@ def _is_named(value: Any) -> bool:
     return isinstance(value, dict) and not _is_base64(value)
 
 
-def _named(values: Any, name: str) -> Any:
+def _value_of(values: Any, name: str) -> Any:
     if not isinstance(values, dict) or name not in values:
-        raise ValueError(f"nothing for the input {name!r}")
+        raise ValueError(f"no value for the input {name!r}")
     return values[name]
 
 
@@ -117,42 +124,43 @@ def _is_base64(value: Any) -> bool:
 def _tensor_proto(tensor: Tensor, value: Any) -> bytes:
     kind = _TYPES.get(tensor.datatype)
     if kind is None:
-        raise ValueError(f"input {tensor.name!r} is {tensor.datatype}, which no REST request can hold")
+        raise ValueError(f"input {tensor.name!r} is {tensor.datatype}, which a REST request cannot hold")
     shape = _shape(value)
     dims = b"".join(bytes_field(_SHAPE_DIM, number_field(_DIM_SIZE, size)) for size in shape)
     proto = number_field(_TENSOR_DTYPE, kind.number) + bytes_field(_TENSOR_SHAPE, dims)
-    flat = list(_flat(value, shape))
+    flat = list(_flatten(value, shape))
     if kind.field == _TENSOR_STRINGS:
         return proto + b"".join(bytes_field(_TENSOR_STRINGS, _string(item)) for item in flat)
     if not all(isinstance(item, (int, float)) for item in flat):
-        raise ValueError(f"input {tensor.name!r} holds something else than numbers")
+        raise ValueError(f"input {tensor.name!r} has a value that is not a number")
     try:
         return proto + bytes_field(kind.field, kind.packed(flat))
     except (OverflowError, ValueError, struct.error) as error:
-        raise ValueError(f"input {tensor.name!r} holds no {tensor.datatype}: {error}") from None
+        raise ValueError(f"input {tensor.name!r} has a value that is not {tensor.datatype}: {error}") from None
 
 
 def _shape(value: Any) -> list[int]:
-    """That of the first item at each depth, as the server takes it."""
+    """Return the length of the first list at each depth. The server computes the shape in the same way."""
     shape = []
     while isinstance(value, list):
         shape.append(len(value))
         value = value[0] if value else None
     if len(shape) > _MAX_DIMENSIONS:
-        raise ValueError(f"a tensor of more than {_MAX_DIMENSIONS} dimensions")
+        raise ValueError(f"the tensor has more than {_MAX_DIMENSIONS} dimensions")
     return shape
 
 
-def _flat(value: Any, shape: list[int]) -> Iterator[Any]:
+def _flatten(value: Any, shape: list[int]) -> Iterator[Any]:
+    """Yield the values of nested lists. Raises ValueError when the lists do not have this shape."""
     if not shape:
         if isinstance(value, list):
-            raise ValueError("lists of different depths")
+            raise ValueError("the lists have different depths")
         yield value
         return
     if not isinstance(value, list) or len(value) != shape[0]:
-        raise ValueError("lists of different lengths")
+        raise ValueError("the lists have different lengths")
     for item in value:
-        yield from _flat(item, shape[1:])
+        yield from _flatten(item, shape[1:])
 
 
 def _string(value: Any) -> bytes:
@@ -162,5 +170,5 @@ def _string(value: Any) -> bytes:
         try:
             return b64decode(value["b64"])
         except binascii.Error as error:
-            raise ValueError(f"a b64 that is none ({error})") from None
-    raise ValueError(f"{str(value)[:40]} is no text")
+            raise ValueError(f"the value of b64 is not base64 ({error})") from None
+    raise ValueError(f"{str(value)[:40]} is not a string")

@@ -1,28 +1,29 @@
-"""The requests of a run and their answers, kept in a file while the run goes on."""
+"""Keeps the requests of a run with their responses: in a requests file, or to compare other images with them."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pickle
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from ivdocker.errors import Failure, UsageError, error_for
+from ivdocker.errors import EnvironmentFailed, Failure, UsageError, os_error_as_usage_error
 from ivdocker.requests.model import ATOL, RTOL, Request
 from ivdocker.requests.send import RequestResult
 
-_LENGTH = 8
-"""Bytes that tell how long a request is."""
+_SIZE_BYTES = 8
+"""Bytes before each request in the temporary file that hold its size."""
 
 
 class Answers:
-    """The answers of one image as what is expected of the others, in a temporary file without a name.
+    """The responses of one image, which the other images must give too. They are in a temporary file without a name.
 
-    Iterating gives the requests again, each with its answer as ``expect``; several may iterate at the same time.
+    Each iteration yields the requests again, with the response as ``expect``. Several iterations can run at the same
+    time. A context manager, which removes the file at its end.
     """
 
     def __init__(self, image: str) -> None:
@@ -36,50 +37,52 @@ class Answers:
         self._file.close()
 
     def restart(self) -> None:
-        """Forget what was added."""
+        """Forget all requests that were added."""
         self._file.seek(0)
         self._file.truncate()
 
-    def add(self, outcome: RequestResult) -> None:
-        """A wrong answer is expected of nobody. Raises EnvironmentFailed when it cannot be written."""
-        request = outcome.request
-        if outcome.failure is None:
-            where = f"{request.where}, as {self._image} answered it"
-            # Of an error that was asked for, the status is what must be the same.
-            expect = outcome.answer if (request.status or 200) < 300 else request.expect
-            request = request._replace(expect=expect, where=where, origin="reference")
-        request = request._replace(
-            # What stands there where nothing is said cannot be pickled.
-            headers=dict(request.headers),
-            leading=dict(request.leading),
-        )
+    def add(self, result: RequestResult) -> None:
+        """Add a request. When it failed, it keeps its own ``expect``: other images need not give a wrong response.
+
+        Raises EnvironmentFailed when the temporary file cannot be written.
+        """
+        request = result.request
+        if result.failure is None:
+            request = request._replace(
+                expect=_expected(result),
+                where=f"{request.where}, compared with the response of {self._image}",
+                origin="reference",
+            )
+        # The defaults of these two are read-only mappings, which cannot be pickled.
+        request = request._replace(headers=dict(request.headers), leading=dict(request.leading))
         content = pickle.dumps(request)
         try:
-            self._file.write(len(content).to_bytes(_LENGTH, "big") + content)
+            self._file.write(len(content).to_bytes(_SIZE_BYTES, "big") + content)
             self._file.flush()
         except OSError as error:
-            text = f"cannot keep the answers to compare with, in {tempfile.gettempdir()}: {error.strerror}"
-            raise error_for(Failure("disk-full", text, "make room there, or name another folder with TMPDIR")) from None
+            text = f"cannot keep the responses of {self._image} in {tempfile.gettempdir()}: {error.strerror}"
+            hint = "free space there, or choose another folder with the variable TMPDIR"
+            raise EnvironmentFailed(failure=Failure("disk-full", text, hint)) from None
 
     def __iter__(self) -> Iterator[Request]:
-        place = 0
-        # Not by the file's own position, which all who iterate would share.
-        while length := os.pread(self._file.fileno(), _LENGTH, place):
-            size = int.from_bytes(length, "big")
-            request: Request = pickle.loads(os.pread(self._file.fileno(), size, place + _LENGTH))
+        position = 0
+        # Each iteration has a position of its own, because all of them would share the position of the file.
+        while size := os.pread(self._file.fileno(), _SIZE_BYTES, position):
+            length = int.from_bytes(size, "big")
+            request: Request = pickle.loads(os.pread(self._file.fileno(), length, position + _SIZE_BYTES))
             yield request
-            place += _LENGTH + size
+            position += _SIZE_BYTES + length
 
 
 class Recording:
-    """A requests file that is being made: beside its place until it is kept, then in its place, whole.
+    """A requests file that is being written. It is written beside its place, and is moved there whole by ``keep``.
 
-    Raises UsageError when it cannot be written.
+    A context manager, which removes what was not kept. Every method raises UsageError when the file cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        # A link stays one.
+        # When the path is a symbolic link, the link stays, and the file that it points to is replaced.
         target = Path(os.path.realpath(self.path))
         self._target, self._part = target, target.with_name(f".{target.name}.{os.getpid()}.part")
         self._file: IO[str] | None = None
@@ -87,49 +90,50 @@ class Recording:
     def __enter__(self) -> Recording:
         if self._target.is_dir():
             raise UsageError(f"cannot record to {self.path!r}: it is a folder; name a file")
-        with self._usage_errors():
+        with self._writing():
             self._file = open(self._part, "w", encoding="utf-8")
         return self
 
     def __exit__(self, *error: object) -> None:
         if self._file:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 self._file.close()
         self._part.unlink(missing_ok=True)
 
     def restart(self) -> None:
-        """Forget what was added."""
+        """Forget all requests that were added."""
         assert self._file
-        with self._usage_errors():
+        with self._writing():
             self._file.seek(0)
             self._file.truncate()
 
-    def add(self, outcome: RequestResult) -> None:
+    def add(self, result: RequestResult) -> None:
+        """Add a request with its response."""
         assert self._file
-        with self._usage_errors():
-            self._file.write(as_line(outcome.request, outcome.answer))
+        with self._writing():
+            self._file.write(as_line(result))
 
     def keep(self) -> None:
-        """Put it in its place, whatever was there before."""
+        """Move the file to its place. It replaces a file of that name."""
         assert self._file
-        with self._usage_errors():
+        with self._writing():
             self._file.flush()
             os.fsync(self._file.fileno())
             os.replace(self._part, self._target)
 
-    @contextlib.contextmanager
-    def _usage_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise UsageError(f"cannot record to {self.path!r}: {error.strerror}") from None
+    def _writing(self) -> AbstractContextManager[None]:
+        return os_error_as_usage_error(f"cannot record to {self.path!r}")
 
 
-def as_line(request: Request, answer: Any) -> str:
-    """A line of a requests file that asks the same and expects this answer. Raises UsageError where none can."""
+def as_line(result: RequestResult) -> str:
+    """Return the line of a requests file that sends the same request and expects this response.
+
+    Raises UsageError for a body of bytes that was read from no file.
+    """
+    request = result.request
     if isinstance(request.body, bytes) and request.file is None:
-        raise UsageError(f"{request.where}: a request of bytes cannot be recorded; leave it out of --record")
-    named = {
+        raise UsageError(f"{request.where}: a body of bytes can be recorded only when it is a file; save it as a file")
+    optional = {
         "rtol": request.rtol if request.rtol != RTOL else None,
         "atol": request.atol if request.atol != ATOL else None,
         "model": request.model_name,
@@ -139,9 +143,14 @@ def as_line(request: Request, answer: Any) -> str:
         "headers": dict(request.headers) or None,
         "status": request.status,
         "ignore": list(request.ignore) or None,
-        "expect": answer if (request.status or 200) < 300 else request.expect,
+        "expect": _expected(result),
     }
     body = {"file": os.path.abspath(request.file)} if request.file else {"request": request.body}
-    record = {**body, **{k: v for k, v in named.items() if v is not None}}
-    # ASCII: a server's text may hold half of a surrogate pair, which no file can.
+    record = {**body, **{key: value for key, value in optional.items() if value is not None}}
+    # In ASCII, because a response can hold half of a surrogate pair, which cannot be written as UTF-8.
     return json.dumps(record) + "\n"
+
+
+def _expected(result: RequestResult) -> Any:
+    """The response that is expected from now on. Where an error status was wanted, only that status must stay."""
+    return result.answer if (result.request.status or 200) < 300 else result.request.expect

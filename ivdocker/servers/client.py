@@ -10,7 +10,15 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ivdocker import clock, http
-from ivdocker.errors import DeadlineExceeded, Failure, FailureCode, UsageError, ValidationFailed, error_for
+from ivdocker.errors import (
+    DeadlineExceeded,
+    Failure,
+    RequestFailed,
+    RequestTimedOut,
+    UsageError,
+    ValidationFailed,
+    error_for,
+)
 from ivdocker.servers.records import Endpoint, ModelState, Readiness, RequestBody, Tensor
 from ivdocker.text import one_line
 
@@ -195,8 +203,8 @@ class BaseModelServerClient(abc.ABC):
             return self._http("POST", self.path_of(full), limit, self._content(full), _headers(full))
         except http.HttpError as error:
             self._check_end(error)
-            code: FailureCode = "request-timeout" if error.kind == "timeout" else "request-failed"
-            raise error_for(Failure(code, str(error))) from None
+            failed = RequestTimedOut if error.kind == "timeout" else RequestFailed
+            raise failed(str(error)) from None
 
     def curl(self, request: Any) -> str:
         """A curl command that sends this body or RequestBody. It reads a body of bytes from its standard input."""

@@ -60,6 +60,6 @@ def _curls(requests: Iterable[Request], client: BaseModelServerClient, address: 
         if lacks_body(request):
             yield f"# {request.where}: its body is made when the loaded model has told its inputs"
             continue
-        message = request.message
-        words = ["curl", *client.curl_arguments(message), address + shlex.quote(client.path_of(message))]
+        body = request.request_body
+        words = ["curl", *client.curl_arguments(body), address + shlex.quote(client.path_of(body))]
         yield " ".join(words + (["<", shlex.quote(request.file)] if request.file else []))

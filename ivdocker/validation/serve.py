@@ -54,7 +54,7 @@ class Server:
         """A command line that sends the model a request: with values made up for its inputs, or an empty one where
         they are not known. Raises JobAborted and the like when the server has ended."""
         found = example(self._client, self._job.binaries[0], self._job.model)
-        return self._client.curl(found.message if found else {})
+        return self._client.curl(found.request_body if found else {})
 
 
 @contextmanager

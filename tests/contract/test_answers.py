@@ -61,16 +61,16 @@ def test_a_wrong_answer_weighs_more_than_a_request_that_cannot_be_made_up(
 @pytest.mark.parametrize(
     ("standin", "what", "code", "words"),
     [
-        ({"nan": True}, {}, "response-mismatch", "at $.outputs[0]: NaN, and the request has none"),
-        ({"error_in_200": True}, {}, "request-failed", "with an error in it: scripted by the stand-in"),
-        ({"drop": 1}, {}, "response-mismatch", "output 'y' is a batch of 0, the request one of 1"),
+        ({"nan": True}, {}, "response-mismatch", "at $.outputs[0]: NaN, but the request has none"),
+        ({"error_in_200": True}, {}, "request-failed", "contains an error: scripted by the stand-in"),
+        ({"drop": 1}, {}, "response-mismatch", "output 'y' has the batch size 0, but the request has 1"),
         ({"inputs": {"x": "DT_STRING"}}, {}, "request-failed", "HTTP 400"),
-        ({"html": True}, {}, "request-failed", "no JSON (text/html): '<html><body>It works!</body></html>'"),
+        ({"html": True}, {}, "request-failed", "not JSON (text/html): '<html><body>It works!</body></html>'"),
         (
             {"flaky": True},
             {"checks": Checks(deterministic=True)},
             "response-mismatch",
-            "sent twice, it was answered differently",
+            "the same request got two different responses",
         ),
     ],
     ids=lambda value: next(iter(value), "") if isinstance(value, dict) else "",
@@ -96,7 +96,7 @@ def test_what_is_recorded_is_blessed_again_and_not_with_another_model(
     (folder / "1" / "standin.json").write_text('{"add": 1}')
     done = cli(*arguments, "--requests", "recorded.jsonl", "--record", "recorded.jsonl")
     assert done.returncode == 1
-    assert "response-mismatch: recorded.jsonl:1: wrong answer at $.outputs[0]: other number" in done.stderr
+    assert "response-mismatch: recorded.jsonl:1: wrong response at $.outputs[0]: number differs" in done.stderr
     assert "nothing recorded in recorded.jsonl" in done.stderr
     assert len(files.load(cli.folder / "recorded.jsonl")) == 2
     assert os.listdir(cli.folder) == ["recorded.jsonl"]
@@ -145,7 +145,9 @@ def test_the_others_must_answer_as_the_image_of_against_does(
     if not report.blessed:
         failure = report.runs[1].failure
         assert failure is not None
-        assert f":1, as {engine.image} answered it: wrong answer at $.predictions[0]" in failure.message
+        assert (
+            f":1, compared with the response of {engine.image}: wrong response at $.predictions[0]" in failure.message
+        )
         assert "expected 2.5, got 3.5" in failure.message
 
 

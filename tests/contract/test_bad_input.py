@@ -179,7 +179,7 @@ def test_an_image_that_is_not_there(pull: str, engine: Engine, model: ModelFacto
 
 def test_an_image_name_that_docker_refuses(engine: Engine, model: ModelFactory, cli: Cli) -> None:
     done = validate(cli, model(), "Tensorflow/Serving:1")
-    assert_no_verdict(done, "image-not-found", "no name of an image", "lowercase")
+    assert_no_verdict(done, "image-not-found", "not a valid image name", "lowercase")
     assert engine.containers() == []
 
 

@@ -81,7 +81,7 @@ def test_requests_may_come_from_standard_input(engine: Engine, model: ModelFacto
         capture_output=True, text=True, timeout=60, cwd=cli.folder, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "response-mismatch: <stdin>:2: wrong answer at $.predictions[1]" in done.stderr
+    assert "response-mismatch: <stdin>:2: wrong response at $.predictions[1]" in done.stderr
 
 
 def test_a_row_that_the_model_does_not_take_is_its_failure(engine: Engine, model: ModelFactory, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_an_image_that_is_missing_is_not_pulled_where_that_is_forbidden(
     engine: Engine, runner: RunnerFactory, model: ModelFactory
 ) -> None:
     run = runner(model(), binary=TensorFlowServing("127.0.0.1:1/tensorflow/serving:1"), pull="never")
-    with pytest.raises(EnvironmentFailed, match="there is no such image"):
+    with pytest.raises(EnvironmentFailed, match="the image was not found"):
         run.Start()
     assert engine.calls("pull") == []
 

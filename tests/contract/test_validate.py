@@ -168,7 +168,7 @@ def test_a_model_that_is_never_ready(standin: dict[str, Any], engine: Engine, mo
     [
         ({"http_status": 500, "error": "out of cheese"}, ["HTTP 500", "out of cheese"]),
         ({"http_status": 503}, ["HTTP 503"]),
-        ({"html": True}, ["no JSON", "It works!"]),
+        ({"html": True}, ["not JSON", "It works!"]),
         ({"close_halfway": True}, ["short"]),
         ({"error_in_200": True, "error": "out of cheese"}, ["out of cheese"]),
         ({"answer_bytes": 20 * 2**20}, ["larger than"]),

@@ -52,7 +52,7 @@ class TritonPythonModel:
 
 
 @pytest.mark.parametrize(
-    ("size", "words"), [("size", None), ("1", "at $.outputs: output 'y' is a batch of 1, the request one of 2")]
+    ("size", "words"), [("size", None), ("1", "at $.outputs: output 'y' has the batch size 1, but the request has 2")]
 )
 def test_every_kind_of_input_and_a_batch_within_the_models_limit(tmp_path: Path, size: str, words: str | None) -> None:
     model = copy("linear", tmp_path / "many")
@@ -61,7 +61,7 @@ def test_every_kind_of_input_and_a_batch_within_the_models_limit(tmp_path: Path,
     evidence = tmp_path / "evidence"
     options = ivdocker.RunOptions(evidence=evidence)
     (run,) = ivdocker.validate(model, images=[IMAGE], synthesize=3, options=options).runs
-    assert (run.failure.message.partition(": wrong answer ")[2] if run.failure else None) == words
+    assert (run.failure.message.partition(": wrong response ")[2] if run.failure else None) == words
     (file,) = evidence.glob("*/requests.jsonl")
     sent = [json.loads(line)["request"] for line in file.read_text("utf-8").splitlines()]
     assert [body["inputs"][0]["shape"] for body in sent] == [[1, 1], [2, 1], [4, 1]]

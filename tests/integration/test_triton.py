@@ -93,7 +93,7 @@ def test_a_wrong_answer_is_told_with_its_place(tmp_path: Path) -> None:
     failure = failure_of(EXAMPLES / "linear", requests=requests)
     assert failure.code == "response-mismatch"
     assert "requests.jsonl:1" in failure.message
-    assert "$.outputs[0].data[2]: other number: expected 4.6, got 4.5" in failure.message
+    assert "$.outputs[0].data[2]: number differs: expected 4.6, got 4.5" in failure.message
 
 
 def test_a_path_of_any_shape_is_mounted_as_it_is(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_an_exception_while_loading_is_told_in_its_words(cli: Cli) -> None:
     done = cli("validate", MODELS / "broken", "--image", IMAGE, timeout=60)
     assert done.returncode == 1
     assert "NOT BLESSED  broken" in done.stderr
-    assert "(exit code 1); its last words: KeyError: 'bias'" in done.stderr
+    assert "(exit code 1); its last log line: KeyError: 'bias'" in done.stderr
 
 
 def test_an_exception_of_processes_that_are_started_again_for_ever_is_told_in_its_words() -> None:

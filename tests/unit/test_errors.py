@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import errno
+import os
 import pickle
 
 import pytest
@@ -14,11 +16,16 @@ from ivdocker.errors import (
     DeadlineExceeded,
     EnvironmentFailed,
     Failure,
+    FailureCode,
     GracefulShutdown,
     InfraValidationError,
     JobAborted,
+    NoRequestPossible,
+    RequestFailed,
+    RequestTimedOut,
     UsageError,
     ValidationFailed,
+    os_error_as_usage_error,
 )
 from tests.unit.report.samples import FAILURE
 
@@ -38,6 +45,9 @@ ERRORS = (
     GracefulShutdown,
     EnvironmentFailed,
     UsageError,
+    RequestFailed,
+    RequestTimedOut,
+    NoRequestPossible,
 )
 
 
@@ -52,7 +62,37 @@ def test_no_failure_code_is_renamed_or_lost() -> None:
 def test_an_error_survives_pickling_and_copying(error: type[InfraValidationError], failure: Failure | None) -> None:
     made = error("what happened", failure)
     for same in (pickle.loads(pickle.dumps(made)), copy.copy(made), copy.deepcopy(made)):
-        assert (type(same), str(same), same.failure) == (error, "what happened", failure)
+        assert (type(same), str(same), same.failure) == (error, "what happened", made.failure)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DeadlineExceeded, "engine-error"),
+        (JobAborted, "engine-error"),
+        (ValidationFailed, "engine-error"),
+        (EnvironmentFailed, "engine-error"),
+        (RequestFailed, "request-failed"),
+        (RequestTimedOut, "request-timeout"),
+        (NoRequestPossible, "no-request"),
+    ],
+)
+def test_an_error_that_is_made_from_a_text_carries_a_failure(
+    error: type[InfraValidationError], code: FailureCode
+) -> None:
+    assert error("what happened").failure == Failure(code, "what happened")
+    assert error("what happened", FAILURE).failure is FAILURE
+
+
+@pytest.mark.parametrize("error", [InfraValidationError, GracefulShutdown, UsageError])
+def test_an_error_that_is_about_no_failure_carries_none(error: type[InfraValidationError]) -> None:
+    assert error("what happened").failure is None
+
+
+def test_an_os_error_becomes_a_usage_error_that_names_the_file() -> None:
+    message = r"^cannot read 'x': No such file or directory$"
+    with pytest.raises(UsageError, match=message), os_error_as_usage_error("cannot read 'x'"):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
 def test_an_error_without_a_text_says_its_failures() -> None:

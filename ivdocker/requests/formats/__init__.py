@@ -1,1 +1,1 @@
-"""File formats of TensorFlow that requests are read from and written to, in pure Python."""
+"""TensorFlow's file formats for requests, in pure Python."""

@@ -1,4 +1,4 @@
-"""CRC-32C (Castagnoli), as TFRecord has it. Pure."""
+"""CRC-32C (Castagnoli), the checksum of TFRecord files."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ _POLYNOMIAL = 0x82F63B78
 _MASK_DELTA = 0xA282EAD8
 
 
-def masked(data: bytes) -> int:
-    """The checksum as it stands in a TFRecord file: rotated and shifted (tensorflow/core/lib/hash/crc32c.h)."""
+def masked_crc32c(data: bytes) -> int:
+    """Return the checksum as a TFRecord file holds it: rotated, plus a constant (tensorflow/core/lib/hash/crc32c.h)."""
     crc = crc32c(data)
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
 
 
 def crc32c(data: bytes) -> int:
-    """Four bytes at a time: three times as fast as one, about 11 MB a second."""
+    """Return the CRC-32C of the data.
+
+    Four bytes are computed at a time, at about 11 MB/s: three times as fast as byte by byte.
+    """
     crc = 0xFFFFFFFF
     low, high, single = _tables()
     whole = len(data) & ~3
@@ -34,7 +37,7 @@ def crc32c(data: bytes) -> int:
 
 @cache
 def _tables() -> tuple[list[int], list[int], list[int]]:
-    """For the lower and the upper half of four bytes, and for a byte alone."""
+    """Return three tables: for the lower and the upper half of four bytes, and for a single byte."""
     single = [_shifted(byte, 8) for byte in range(256)]
     second = [single[crc & 0xFF] ^ (crc >> 8) for crc in single]
     third = [single[crc & 0xFF] ^ (crc >> 8) for crc in second]

@@ -1,6 +1,6 @@
-"""Protocol Buffers' wire format, as much of it as tf.Example and a warm-up request need. Pure.
+"""The wire format of Protocol Buffers, as far as tf.Example and warm-up requests need it.
 
-https://protobuf.dev/programming-guides/encoding/
+Source: https://protobuf.dev/programming-guides/encoding/
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ _FIXED = {FIXED64: 8, FIXED32: 4}
 
 
 def fields(data: bytes) -> Iterator[tuple[int, int, int | bytes]]:
-    """Number, wire type and value of each field: an int for a varint, else the bytes. Raises ValueError."""
+    """Yield number, wire type and value of each field. The value is an int for a varint, otherwise the bytes.
+
+    Raises ValueError when the data are not a message.
+    """
     at = 0
     while at < len(data):
         key, at = read_varint(data, at)
         number, kind = key >> 3, key & 7
         if not 0 < number < 1 << 29:
-            raise ValueError(f"there is no field number {number}")
+            raise ValueError(f"field number {number} does not exist")
         if kind == VARINT:
             value, at = read_varint(data, at)
             yield number, kind, value
@@ -31,7 +34,7 @@ def fields(data: bytes) -> Iterator[tuple[int, int, int | bytes]]:
         elif kind in _FIXED:
             size = _FIXED[kind]
         else:
-            raise ValueError(f"field {number} has the wire type {kind}")
+            raise ValueError(f"field {number} has the unknown wire type {kind}")
         if at + size > len(data):
             raise ValueError(f"field {number} is cut short")
         yield number, kind, data[at : at + size]
@@ -39,7 +42,7 @@ def fields(data: bytes) -> Iterator[tuple[int, int, int | bytes]]:
 
 
 def read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """The unsigned number that begins there, and where it ends. Raises ValueError."""
+    """Return the unsigned number that begins at ``at``, and the position after it. Raises ValueError."""
     value = 0
     for index in range(_VARINT_BYTES):
         if at + index >= len(data):
@@ -51,13 +54,13 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
     raise ValueError("a number is longer than 64 bits")
 
 
-def signed(value: int) -> int:
-    """An int64 of the varint that stands for it."""
+def to_signed(value: int) -> int:
+    """Return the int64 that an unsigned varint stands for."""
     return value - (1 << 64) if value >> 63 else value
 
 
 def varint(value: int) -> bytes:
-    """``value``: an int64 or a uint64."""
+    """Return the varint of an int64 or a uint64."""
     value &= 0xFFFFFFFFFFFFFFFF
     encoded = bytearray()
     while value > 0x7F:
@@ -68,15 +71,19 @@ def varint(value: int) -> bytes:
 
 
 def number_field(number: int, value: int) -> bytes:
+    """Return a field that holds a number."""
     return varint(number << 3 | VARINT) + varint(value)
 
 
 def bytes_field(number: int, data: bytes) -> bytes:
-    """Of a string, of bytes, of a message, or of packed numbers."""
+    """Return a field that holds a string, bytes, a message or packed numbers."""
     return varint(number << 3 | LENGTH) + varint(len(data)) + data
 
 
 def packed_floats(values: Iterable[float], code: str) -> bytes:
-    """``code`` as in struct: ``f`` or ``d``. Raises OverflowError for a number beyond it."""
+    """Return the numbers as floats (``code`` is ``f``) or doubles (``d``), without a field number.
+
+    Raises OverflowError for a number that does not fit the type.
+    """
     found = list(values)
     return struct.pack(f"<{len(found)}{code}", *found)

@@ -1,1 +1,5 @@
-"""Judges responses: against what was expected (``compare``), and against what no response may hold (``checks``)."""
+"""Judges responses.
+
+``response`` judges a whole response, ``compare`` compares its JSON with the expected one, and ``checks`` finds what no
+response may contain.
+"""

@@ -1,4 +1,4 @@
-"""What is wrong with an answer whatever was expected of it. Pure."""
+"""Finds what is wrong in a response, whatever response was expected. Pure: it reads and sends nothing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from ivdocker.text import one_line
 
 
 def error_in(request: Request, answer: Any) -> str | None:
-    """The error that an answer with HTTP 200 tells; None when there is none, or ``expect`` asks for one.
+    """Return the error that a response with HTTP status 200 reports. None: there is no error, or ``expect`` wants one.
 
-    ``{"error": ...}`` with a text, an object or a list (TensorFlow Serving, Triton, Cog beside ``"status": "failed"``,
-    the OpenAI API); TorchServe's ``{"code": 503, "type": ..., "message": ...}``. A number under ``error`` is none: it
-    is as likely a model's output.
+    These are errors:
+
+    - ``{"error": ...}`` with a string, an object or a list (TensorFlow Serving, Triton, the OpenAI API)
+    - an ``error`` of any kind beside ``"status": "failed"`` (Cog)
+    - ``{"code": 503, "type": ..., "message": ...}`` (TorchServe)
+
+    A number in ``error`` is not an error, because it can just as well be an output of the model.
     """
     if not isinstance(answer, dict) or _expects(request, "error") or _expects(request, "status"):
         return None
@@ -27,38 +31,40 @@ def error_in(request: Request, answer: Any) -> str | None:
         return _text(error)
     if "error" in answer and answer.get("status") == "failed":
         return "its status is 'failed'"
+    return _torchserve_error(answer)
+
+
+def _torchserve_error(answer: dict[str, Any]) -> str | None:
     code, message = answer.get("code"), answer.get("message")
-    if (
-        isinstance(code, int)
-        and code >= 400
-        and isinstance(message, str)
-        and {"code", "type", "message"} >= set(answer)
-    ):
+    if not set(answer) <= {"code", "type", "message"}:
+        return None
+    if isinstance(code, int) and code >= 400 and isinstance(message, str):
         return f"{code} {answer.get('type', '')}: {_text(message)}"
     return None
 
 
 def wrong_content(request: Request, answer: Any) -> str | None:
-    """What no good answer holds: numbers that are none, another batch than was sent, no outputs at all.
+    """Return what is wrong in the content, and where. None: nothing is wrong.
 
-    None when there is nothing wrong, and of what ``expect`` speaks of, which was compared.
+    Wrong are: NaN and infinities, a batch of another size than the request's, and an empty list of outputs. Whatever
+    ``expect`` contains is allowed, because it was compared.
     """
     return _not_finite(request, answer) or _wrong_batch(request, answer) or _no_outputs(request, answer)
 
 
 def _not_finite(request: Request, answer: Any) -> str | None:
-    """NaN and infinities as the servers write them, bare. The word in a string is a text, which a model may answer.
+    """Find NaN and infinities, which the servers write without quotes. The string "NaN" can be a model's text.
 
-    null in a request is a missing value too.
+    They are allowed when the request has one too. null in a request counts as one, because it is a missing value.
     """
-    found = _first(answer, _is_not_finite)
+    found = _find_leaf(answer, _is_not_finite)
     if found is None:
         return None
     known = [request.body, request.values, request.expect]
-    if any(_first(value, _may_be_not_finite) for value in known if value is not None):
+    if any(_find_leaf(value, _may_be_not_finite) for value in known if value is not None):
         return None
     path, number = found
-    return f"at {path}: {json.dumps(number)}, and the request has none"
+    return f"at {path}: {json.dumps(number)}, but the request has none"
 
 
 def _is_not_finite(leaf: Any) -> bool:
@@ -69,9 +75,12 @@ def _may_be_not_finite(leaf: Any) -> bool:
     return leaf is None or _is_not_finite(leaf) or (isinstance(leaf, str) and leaf in NOT_FINITE)
 
 
-def _first(value: Any, wanted: Callable[[Any], bool]) -> tuple[str, Any] | None:
-    """Path and value of the first such leaf, without recursion: answers may be nested deeply."""
-    if wanted(value):
+def _find_leaf(value: Any, is_wanted: Callable[[Any], bool]) -> tuple[str, Any] | None:
+    """Return path and value of the first leaf that is wanted.
+
+    It does not use recursion, because a response can be nested more deeply than Python can recurse.
+    """
+    if is_wanted(value):
         return "$", value
     waiting = deque([("$", value)])
     while waiting:
@@ -84,48 +93,51 @@ def _first(value: Any, wanted: Callable[[Any], bool]) -> tuple[str, Any] | None:
             continue
         for key, item in items:
             if isinstance(item, (dict, list, tuple)):
-                waiting.append((_step(path, key), item))
-            elif wanted(item):
-                return _step(path, key), item
+                waiting.append((_child_path(path, key), item))
+            elif is_wanted(item):
+                return _child_path(path, key), item
     return None
 
 
-def _step(path: str, key: int | str) -> str:
+def _child_path(path: str, key: int | str) -> str:
     return f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}"
 
 
 def _wrong_batch(request: Request, answer: Any) -> str | None:
-    """As many answers as questions: ``instances`` and ``predictions``, and the outputs of a batch that was made up."""
+    """Check that there are as many ``predictions`` as ``instances``, and that a made-up batch keeps its size."""
     if not isinstance(answer, dict):
         return None
     sent, got = _list(request.body, "instances"), _list(answer, "predictions")
     if sent is not None and got is not None and len(sent) != len(got) and not _expects(request, "predictions"):
-        return f"at $.predictions: {len(got)} predictions for {len(sent)} instances"
-    for name, size in _leading(answer.get("outputs"), list(request.leading)):
+        return f"at $.predictions: the number of predictions is {len(got)}, but the number of instances is {len(sent)}"
+    for name, size in _leading_dimensions(answer.get("outputs"), list(request.leading)):
         if size != request.leading[name]:
-            return f"at $.outputs: output {name!r} is a batch of {size}, the request one of {request.leading[name]}"
+            return (
+                f"at $.outputs: output {name!r} has the batch size {size}, but the request has {request.leading[name]}"
+            )
     return None
 
 
-def _leading(outputs: Any, names: list[str]) -> Iterator[tuple[str, Any]]:
-    """The leading dimension of the outputs of these names; TensorFlow Serving gives a single one without its name."""
+def _leading_dimensions(outputs: Any, names: list[str]) -> Iterator[tuple[str, Any]]:
+    """Return name and leading dimension of each output with one of these names."""
     if isinstance(outputs, list) and any(isinstance(output, dict) and "shape" in output for output in outputs):
-        # The v2 protocol's data are flat, the shape stands beside them.
+        # In the Open Inference Protocol the data can be flat, and the shape is a field of its own.
         shapes = {output.get("name"): _list(output, "shape") for output in outputs if isinstance(output, dict)}
         found = {name: shape[0] for name, shape in shapes.items() if shape}
     elif isinstance(outputs, dict):
         found = {name: len(value) for name, value in outputs.items() if isinstance(value, list)}
     else:
+        # TensorFlow Serving gives a single output without its name.
         found = {names[0]: len(outputs)} if len(names) == 1 and isinstance(outputs, list) else {}
     return ((name, found[name]) for name in names if name in found)
 
 
 def _no_outputs(request: Request, answer: Any) -> str | None:
-    """Triton answers 200 with none when a Python model names its output wrongly."""
+    """Find an empty list of outputs: Triton's response with status 200 when a Python model misspells its output."""
     inputs = _list(request.body, "inputs") or []
-    asked = any(isinstance(item, dict) and "datatype" in item for item in inputs)
-    if asked and isinstance(answer, dict) and answer.get("outputs") == [] and not _expects(request, "outputs"):
-        return "at $.outputs: there are none"
+    is_v2 = any(isinstance(item, dict) and "datatype" in item for item in inputs)
+    if is_v2 and isinstance(answer, dict) and answer.get("outputs") == [] and not _expects(request, "outputs"):
+        return "at $.outputs: the list is empty"
     return None
 
 

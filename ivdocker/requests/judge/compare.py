@@ -1,4 +1,6 @@
-"""Holds an answer against what was expected. Pure."""
+"""Compares a response with the expected one. Pure: it reads and sends nothing."""
+
+from __future__ import annotations
 
 import json
 import math
@@ -10,22 +12,25 @@ from typing import Any, NamedTuple
 from ivdocker.text import shorten
 
 Step = str | int | None
-"""A part of a JSON path: a key, an index, None for any of them."""
+"""One step of a JSON path: a key, an index, or None for any key and any index."""
+
+Steps = tuple[Step, ...]
 
 _STEP = re.compile(
     r"""\.(?P<key>[^.\[\]*'"\s]+)|\.(?P<any>\*)|\[(?:(?P<index>\d+)|(?P<all>\*)|'(?P<quoted>[^']*)')\]"""
 )
 
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-"""What strict JSON has no number for: Protocol Buffers' JSON mapping writes these texts, Python and the model servers
-the bare words."""
+"""The numbers that strict JSON cannot write. The JSON mapping of Protocol Buffers writes these strings; Python and the
+model servers write the same words without quotes."""
 
 
 class Difference(NamedTuple):
-    """The first place where the answer is not as expected; ``path`` is a JSON path.
+    """The first difference between the response and the expected one.
 
-    ``differing`` of ``compared`` values differ: numbers, texts and the like, each missing key and each item that one of
-    two lists has more.
+    ``path``: its place as a JSON path. ``why``: what differs there.
+    ``differing``, ``compared``: how many values differ, of how many. A missing key counts as one value, and so does
+    each item that only one of two lists has.
     """
 
     path: str
@@ -43,27 +48,31 @@ class Difference(NamedTuple):
 def first_difference(
     expected: Any, found: Any, rtol: float, atol: float, ignore: Sequence[str] = ()
 ) -> Difference | None:
-    """None when the answer holds all that was expected.
+    """Compare ``found`` with ``expected``. Return None when it has everything that is expected.
 
-    Objects: every expected key must be there and match, further keys are free (a server adds versions and times).
-    Lists: the same length, each item. Numbers within ``atol + rtol * |expected|``; NaN matches NaN, an infinity the
-    same one, and the texts "NaN", "Infinity" and "-Infinity" match these numbers. All else must be equal. ``ignore``:
-    JSON paths (``$.id``, ``$.outputs[*].parameters``); what is there, and below, is not looked at. Raises ValueError
-    when one is none.
+    - Objects: every expected key must be there and match. Further keys are allowed, because servers add versions and
+      times.
+    - Lists: the length must be the same, and each item must match.
+    - Numbers: they match within ``atol + rtol * |expected|``. NaN matches NaN, an infinity matches the same infinity,
+      and the strings "NaN", "Infinity" and "-Infinity" match these numbers.
+    - Everything else must be equal.
+
+    ``ignore``: JSON paths, such as ``$.id`` and ``$.outputs[*].parameters``. Nothing at or below them is compared.
+    Raises ValueError when one is not a JSON path.
     """
     first: Difference | None = None
     differing = compared = 0
-    for place, why, mine, theirs, weight in _compared(expected, found, (rtol, atol), list(map(parse_path, ignore))):
+    for place, why, one, other, weight in _compare(expected, found, (rtol, atol), list(map(parse_path, ignore))):
         compared += weight
         if why:
             differing += weight
-            first = first or Difference(_text(place), mine, theirs, why)
+            first = first or Difference(_path_text(place), one, other, why)
     return first and first._replace(differing=differing, compared=compared)
 
 
 @lru_cache(maxsize=64)
-def parse_path(path: str) -> tuple[Step, ...]:
-    """The steps of a JSON path. Raises ValueError."""
+def parse_path(path: str) -> Steps:
+    """Return the steps of a JSON path. Raises ValueError."""
     steps: list[Step] = []
     at = 1
     while path.startswith("$") and at < len(path):
@@ -75,69 +84,68 @@ def parse_path(path: str) -> tuple[Step, ...]:
         steps.append(int(found["index"]) if found["index"] else key)
         at = found.end()
     if not steps or at < len(path):
-        raise ValueError(f"{path!r} is no JSON path such as $.id, $.outputs[0] or $.outputs[*].parameters")
+        raise ValueError(f"{path!r} is not a JSON path such as $.id, $.outputs[0] or $.outputs[*].parameters")
     return tuple(steps)
 
 
 _Place = tuple["_Place", Step] | None
-"""A linked path: most places are never shown, and a text for each would take longer than comparing them."""
+"""A path as a linked list. Most paths are never shown, and to build a text for each takes longer than comparing."""
 
-_Seen = tuple[_Place, str, Any, Any, int]
+_Comparison = tuple[_Place, str, Any, Any, int]
+"""The place of a value, what differs (empty when it matches), both values, and how many values this stands for."""
 
 
-def _compared(
-    expected: Any, found: Any, tolerance: tuple[float, float], ignore: list[tuple[Step, ...]]
-) -> Iterator[_Seen]:
-    """Each value that was compared: its place, what is wrong with it, both sides, for how many it stands.
+def _compare(expected: Any, found: Any, tolerance: tuple[float, float], ignore: list[Steps]) -> Iterator[_Comparison]:
+    """Yield each value that was compared.
 
-    Not by recursion: an answer may be nested as deeply as JSON can be read.
+    It does not use recursion, because a response can be nested more deeply than Python can recurse.
     """
-    waiting: list[tuple[_Place, Any, Any, list[tuple[Step, ...]]]] = [(None, expected, found, ignore)]
+    waiting: list[tuple[_Place, Any, Any, list[Steps]]] = [(None, expected, found, ignore)]
     while waiting:
-        place, mine, theirs, ignored = waiting.pop()
+        place, one, other, ignored = waiting.pop()
         if () in ignored:
             continue
-        if isinstance(mine, dict) and isinstance(theirs, dict):
-            inner = [((place, key), value, theirs.get(key, _MISSING), key) for key, value in mine.items()]
-        elif isinstance(mine, list) and isinstance(theirs, list):
-            if len(mine) != len(theirs):
-                yield place, "other length", len(mine), len(theirs), abs(len(mine) - len(theirs))
-            pairs = enumerate(zip(mine, theirs, strict=False))
-            inner = [((place, index), one, other, index) for index, (one, other) in pairs]
+        if isinstance(one, dict) and isinstance(other, dict):
+            inner = [(key, value, other.get(key, _MISSING)) for key, value in one.items()]
+        elif isinstance(one, list) and isinstance(other, list):
+            if len(one) != len(other):
+                yield place, "length differs", len(one), len(other), abs(len(one) - len(other))
+            inner = [(index, *pair) for index, pair in enumerate(zip(one, other, strict=False))]
         else:
-            yield place, _why(mine, theirs, tolerance), mine, None if theirs is _MISSING else theirs, 1
+            yield place, _describe(one, other, tolerance), one, None if other is _MISSING else other, 1
             continue
-        for where, one, other, step in reversed(inner):
-            waiting.append((where, one, other, _below(ignored, step) if ignored else ignored))
+        for step, inner_one, inner_other in reversed(inner):
+            below = _paths_below(ignored, step) if ignored else ignored
+            waiting.append(((place, step), inner_one, inner_other, below))
 
 
 _MISSING = object()
 
 
-def _below(ignored: list[tuple[Step, ...]], step: Step) -> list[tuple[Step, ...]]:
+def _paths_below(ignored: list[Steps], step: Step) -> list[Steps]:
     return [path[1:] for path in ignored if path[0] is None or path[0] == step]
 
 
-def _why(expected: Any, found: Any, tolerance: tuple[float, float]) -> str:
-    """What is wrong, nothing when it matches."""
+def _describe(expected: Any, found: Any, tolerance: tuple[float, float]) -> str:
+    """Return what differs, or an empty string when the two match."""
     if found is _MISSING:
         return "missing key"
-    mine, theirs = _number(expected, found), _number(found, expected)
-    if mine is not None and theirs is not None:
-        return "" if _close(mine, theirs, *tolerance) else "other number"
+    one, other = _as_number(expected, found), _as_number(found, expected)
+    if one is not None and other is not None:
+        return "" if _is_close(one, other, *tolerance) else "number differs"
     if type(expected) is not type(found):
-        return "other type"
-    return "" if expected == found else "other value"
+        return "type differs"
+    return "" if expected == found else "value differs"
 
 
-def _number(value: Any, other: Any) -> float | None:
-    """The number that it is, or that its text stands for where the other side is a number."""
+def _as_number(value: Any, other: Any) -> float | None:
+    """Return the value as a number, None when it is not one. "NaN" is one only where ``other`` is not a string."""
     if isinstance(value, str) and not isinstance(other, str):
         return NOT_FINITE.get(value)
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _close(expected: float, found: float, rtol: float, atol: float) -> bool:
+def _is_close(expected: float, found: float, rtol: float, atol: float) -> bool:
     try:
         if math.isnan(expected) or math.isnan(found):
             return math.isnan(expected) and math.isnan(found)
@@ -145,11 +153,11 @@ def _close(expected: float, found: float, rtol: float, atol: float) -> bool:
             return expected == found
         return abs(expected - found) <= atol + rtol * abs(expected)
     except OverflowError:
-        # An integer beyond any float.
+        # An integer that is too large for a float.
         return expected == found
 
 
-def _text(place: _Place) -> str:
+def _path_text(place: _Place) -> str:
     steps: list[str] = []
     while place:
         place, step = place

@@ -1,1 +1,1 @@
-"""Makes requests: from a model's inputs (``synthesize``), from values without a body (``with_body``)."""
+"""Makes requests: ``synthesize`` makes them up for a model's inputs, ``with_body`` makes a body from given values."""

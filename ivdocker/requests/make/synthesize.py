@@ -1,7 +1,8 @@
-"""Makes valid requests from what is known of a model's inputs.
+"""Makes up valid requests from what is known about a model's inputs.
 
-The values are such as most models take: numbers in (0, 1] that every float type holds exactly, the integers 0 and 1
-(they may be indexes, masks or lengths), short texts with spaces and beyond ASCII, none of them empty.
+Most models accept the values that are used: numbers in (0, 1] that every float type holds exactly, the integers 0 and 1
+(an input can be an index, a mask or a length), and short texts that are not empty, some with spaces and some with
+letters beyond ASCII.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ivdocker.errors import Failure, InfraValidationError, UsageError, error_for
+from ivdocker.errors import Failure, NoRequestPossible, UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.requests.model import Request
 from ivdocker.servers.base import ServingBinary
@@ -19,13 +20,13 @@ from ivdocker.servers.client import BaseModelServerClient
 from ivdocker.servers.records import Tensor
 
 DEFAULT_COUNT = 3
-"""Requests where it is not said how many: one of each batch size."""
+"""How many requests are made up when the user does not say: one for each of BATCH_SIZES."""
 
 BATCH_SIZES = (1, 2, 8)
-"""What an unknown leading dimension becomes, request by request; then from the start again."""
+"""The sizes that an unknown leading dimension gets, in this order and then from the start again."""
 
-_MOST_VALUES = 2_000_000
-"""Of one request: some 20 MB of JSON."""
+_MAX_VALUES = 2_000_000
+"""The most values in one request, about 20 MB of JSON."""
 
 _TEXTS = ("text", "two words", "naïve café", "東京 タワー", "Ελληνικά")
 
@@ -33,41 +34,40 @@ _TEXTS = ("text", "two words", "naïve café", "東京 タワー", "Ελληνι
 def synthesize(
     client: BaseModelServerClient, binary: ServingBinary, model: ModelPath, count: int, seed: int = 0
 ) -> Iterator[Request]:
-    """``count`` requests, the same ones for the same inputs and seed, on every Python version.
+    """Yield ``count`` requests. The same inputs and seed give the same requests on every Python version.
 
-    First the bodies that lie ready in the model's folder, then ones made for the inputs that the server tells, or else
-    the model's folder. Raises what carries ``no-request`` when neither tells any, or the server has no form for them.
+    The first ones are the example bodies in the model's folder. The others are made for the inputs that the server
+    reports, or else the inputs in the model's folder. Raises NoRequestPossible when no inputs are known, or when the
+    server has no JSON for their type, and UsageError when the package that reads the folder is not installed.
     """
     examples = binary.example_bodies(model)[:count]
     for number, body in enumerate(examples, 1):
         yield Request(body, f"example {number} of the model's folder", origin="synthesized")
     if len(examples) < count:
-        yield from _made(client, client.inputs() or binary.inputs(model), count - len(examples), seed)
+        yield from _make_requests(client, client.inputs() or binary.inputs(model), count - len(examples), seed)
 
 
 def example(client: BaseModelServerClient, binary: ServingBinary, model: ModelPath) -> Request | None:
-    """The first of these requests; None when none can be made."""
+    """Return the first of these requests, None when none can be made."""
     try:
         return next(synthesize(client, binary, model, 1))
-    except UsageError:
-        return None
-    except InfraValidationError as error:
-        if error.failure is None or error.failure.code != "no-request":
-            raise
+    except (UsageError, NoRequestPossible):
         return None
 
 
-def _made(client: BaseModelServerClient, inputs: list[Tensor], count: int, seed: int) -> Iterator[Request]:
+def _make_requests(client: BaseModelServerClient, inputs: list[Tensor], count: int, seed: int) -> Iterator[Request]:
     if not inputs:
-        raise _no_request(f"the inputs of model {client.model_name!r} are not known: its server tells none")
+        raise _no_request(
+            f"the inputs of model {client.model_name!r} are not known, because the server does not report them"
+        )
     limit = client.max_batch_size()
     sizes = _batch_sizes(inputs, limit)
-    batched = limit != 0 and all(tensor.shape[:1] == (-1,) for tensor in inputs)
-    outputs = [tensor.name for tensor in client.outputs() if tensor.shape[:1] == (-1,)] if batched else []
-    source = random.Random(seed)
+    is_batched = limit != 0 and all(tensor.shape[:1] == (-1,) for tensor in inputs)
+    outputs = [tensor.name for tensor in client.outputs() if tensor.shape[:1] == (-1,)] if is_batched else []
+    rng = random.Random(seed)
     for number in range(count):
         size = sizes[number % len(sizes)]
-        values = {tensor.name: _filled(_shape(tensor, size), _KINDS[tensor.kind], source) for tensor in inputs}
+        values = {tensor.name: _make_values(_shape(tensor, size), _KINDS[tensor.kind], rng) for tensor in inputs}
         try:
             body = client.request_body(values, inputs)
         except UsageError as error:
@@ -78,43 +78,49 @@ def _made(client: BaseModelServerClient, inputs: list[Tensor], count: int, seed:
 
 def _batch_sizes(inputs: Sequence[Tensor], limit: int | None) -> list[int]:
     sizes = [min(size, limit) if limit else size for size in BATCH_SIZES]
-    fitting = [size for size in sizes if _count(inputs, size) <= _MOST_VALUES]
+    fitting = [size for size in sizes if _count_values(inputs, size) <= _MAX_VALUES]
     if not fitting:
-        raise _no_request(f"the inputs have {_count(inputs, 1)} values, more than the {_MOST_VALUES} that are made up")
+        count = _count_values(inputs, 1)
+        raise _no_request(f"the inputs have {count} values in a batch of one, more than the allowed {_MAX_VALUES}")
     return fitting
 
 
-def _count(inputs: Sequence[Tensor], size: int) -> int:
-    """Of the values; a dimension of 0 counts as 1, for what it holds none of are lists all the same."""
+def _count_values(inputs: Sequence[Tensor], size: int) -> int:
+    """Return how many values a batch has. A dimension of 0 counts as 1, because its list takes memory too."""
     return sum(math.prod(max(1, dimension) for dimension in _shape(tensor, size)) for tensor in inputs)
 
 
 def _shape(tensor: Tensor, size: int) -> tuple[int, ...]:
-    """Only a leading unknown dimension is a batch. Of the others nobody says whether they must be equal to one another
-    or a multiple of something; 1 is what fits most."""
+    """Return the shape without unknown dimensions.
+
+    An unknown leading dimension is the batch and becomes ``size``. The others become 1: it is not known whether they
+    must be equal to each other, or a multiple of something, and 1 fits most models.
+    """
     return tuple(
         dimension if dimension >= 0 else size if place == 0 else 1 for place, dimension in enumerate(tensor.shape)
     )
 
 
-def _filled(shape: tuple[int, ...], value: Callable[[random.Random], Any], source: random.Random) -> Any:
+def _make_values(shape: tuple[int, ...], make_one: Callable[[random.Random], Any], rng: random.Random) -> Any:
+    """Return nested lists of this shape, or a single value for an empty shape."""
     if not shape:
-        return value(source)
-    return [_filled(shape[1:], value, source) for _ in range(shape[0])]
+        return make_one(rng)
+    return [_make_values(shape[1:], make_one, rng) for _ in range(shape[0])]
 
 
-def _below(limit: int, source: random.Random) -> int:
-    # Of all its methods only random() gives the same numbers on every Python version.
-    return int(source.random() * limit)
+def _random_below(limit: int, rng: random.Random) -> int:
+    # random() is the only method that gives the same numbers on every Python version.
+    return int(rng.random() * limit)
 
 
 _KINDS: dict[str, Callable[[random.Random], Any]] = {
-    "float": lambda source: (_below(64, source) + 1) / 64,
-    "int": lambda source: _below(2, source),
-    "bool": lambda source: _below(2, source) == 1,
-    "string": lambda source: _TEXTS[_below(len(_TEXTS), source)],
+    "float": lambda rng: (_random_below(64, rng) + 1) / 64,
+    "int": lambda rng: _random_below(2, rng),
+    "bool": lambda rng: _random_below(2, rng) == 1,
+    "string": lambda rng: _TEXTS[_random_below(len(_TEXTS), rng)],
 }
 
 
-def _no_request(why: str) -> InfraValidationError:
-    return error_for(Failure("no-request", f"no request could be made up: {why}", "give requests with --requests FILE"))
+def _no_request(why: str) -> NoRequestPossible:
+    failure = Failure("no-request", f"no request could be made up: {why}", "give requests with --requests FILE")
+    return NoRequestPossible(failure=failure)

@@ -1,4 +1,4 @@
-"""Makes the body of a request that has none yet: its values meet the model's inputs, once the model is loaded."""
+"""Makes the body of a request that has only values. The model must be loaded, so that its inputs are known."""
 
 from __future__ import annotations
 
@@ -14,80 +14,95 @@ from ivdocker.servers.records import Tensor
 
 
 def lacks_body(request: Request) -> bool:
-    """Whether its body has to be made of its values."""
+    """Return whether the body has to be made from the request's values or tf.Example."""
     return request.body is None and (request.values is not None or request.example is not None)
 
 
 def with_body(request: Request, client: BaseModelServerClient, inputs: list[Tensor]) -> Request:
-    """The request with a body made for these inputs, none where they are not known. Raises UsageError when its values
-    do not fit them."""
+    """Return the request with a body for these inputs. ``inputs`` is empty where the server does not report them.
+
+    Raises UsageError when the request's values do not fit the inputs.
+    """
     if request.example is not None:
-        values = _of_example(request.example, inputs, client)
+        values = _values_of_example(request.example, inputs, client)
     else:
-        values = _of_arrays(request.values or {}, inputs)
+        values = _values_of_arrays(request.values or {}, inputs)
     return request._replace(body=client.request_body(values, inputs))
 
 
-def _of_example(example: bytes, inputs: list[Tensor], client: BaseModelServerClient) -> dict[str, Any]:
-    """Its features where there is one for each input; else, for a model of one string input, the example itself."""
+def _values_of_example(example: bytes, inputs: list[Tensor], client: BaseModelServerClient) -> dict[str, Any]:
+    """Return the features of the inputs' names.
+
+    When a feature is missing and the model has one string input, the value is the whole serialized example instead.
+    """
     found = features(example)
     missing = [tensor.name for tensor in inputs if tensor.name not in found]
     if missing and len(inputs) == 1 and inputs[0].kind == "string":
         return {inputs[0].name: [client.bytes_value(example)]}
     if missing:
         raise UsageError(
-            f"the tf.Example has no feature {missing[0]!r}, which the model takes (features: {_names(found)});"
-            " it can be sent whole only to a model of one string input"
+            f"the tf.Example has no feature for the model's input {missing[0]!r} (its features: {_names(found)});"
+            " a whole tf.Example can be sent only to a model with one string input"
         )
     tensors = {tensor.name: tensor for tensor in inputs}
     return {
-        name: _batch_of_one(name, [_text(value, client) for value in found[name]], tensors.get(name))
+        name: _batch_of_one(name, [_to_json(value, client) for value in found[name]], tensors.get(name))
         for name in (tensors or found)
     }
 
 
-def _of_arrays(values: Mapping[str, Any], inputs: list[Tensor]) -> dict[str, Any]:
+def _values_of_arrays(values: Mapping[str, Any], inputs: list[Tensor]) -> dict[str, Any]:
     known = {tensor.name: tensor for tensor in inputs}
     if set(values) == {ONLY_INPUT}:
         if len(inputs) != 1:
-            takes = f"takes {_names(known)}" if known else "is asked on a server that does not tell its inputs"
-            raise UsageError(f"an array without a name is for a model of one input, and this one {takes}; use .npz")
+            why = f"this model takes {_names(known)}" if known else "the server does not report this model's inputs"
+            raise UsageError(f"an array without a name is for a model with one input, but {why}; use a .npz file")
         values = {inputs[0].name: values[ONLY_INPUT]}
     for name in values:
         if known and name not in known:
             raise UsageError(f"the model has no input {name!r} (it takes {_names(known)})")
     for name in known:
         if name not in values:
-            raise UsageError(f"nothing for the model's input {name!r} (there is {_names(values)})")
-    return {name: _of_cell(name, value, known.get(name)) for name, value in values.items()}
+            raise UsageError(f"no value for the model's input {name!r} (there are values for {_names(values)})")
+    return {name: _convert_cell(name, value, known.get(name)) for name, value in values.items()}
 
 
-def _of_cell(name: str, value: Any, tensor: Tensor | None) -> Any:
-    """A table's value in the type of its input, as a batch of one; whatever else as it is."""
+def _convert_cell(name: str, value: Any, tensor: Tensor | None) -> Any:
+    """Return a CSV field as a batch of one, in the type of its input. Any other value is returned as it is."""
     if not isinstance(value, Cell):
         return value
     if tensor is None:
-        raise UsageError(f"column {name!r}: the server does not tell the model's inputs, so its type is not known")
-    cast = _CASTS.get(tensor.kind, str)
+        raise UsageError(
+            f"column {name!r}: its type is not known, because the server does not report the model's inputs"
+        )
+    convert, kind = _CONVERTERS.get(tensor.kind, (str, "a string"))
     try:
-        item = cast(str(value))
+        item = convert(str(value))
     except ValueError:
-        raise UsageError(f"column {name!r}: {str(value)[:40]!r} is no {tensor.kind}") from None
+        raise UsageError(f"column {name!r}: {str(value)[:40]!r} is not {kind}") from None
     return _batch_of_one(name, [item], tensor)
 
 
-def _bool(text: str) -> bool:
+def _to_bool(text: str) -> bool:
     if text.lower() not in ("true", "false", "1", "0"):
         raise ValueError(text)
     return text.lower() in ("true", "1")
 
 
-_CASTS: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "bool": _bool}
+_CONVERTERS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "float": (float, "a float"),
+    "int": (int, "an integer"),
+    "bool": (_to_bool, "a bool (true, false, 1 or 0)"),
+}
+"""For each kind of input: what makes a value of a CSV field, and the kind's name in messages."""
 
 
 def _batch_of_one(name: str, values: list[Any], tensor: Tensor | None) -> list[Any]:
-    """The values of one example as the only item of a batch: in the input's shape where that is more than the batch,
-    else one value as a scalar and several as a list."""
+    """Return the values of one example as a batch with one item.
+
+    The item has the input's shape when that has more than the batch dimension. Otherwise one value is a scalar, and
+    several values are a list.
+    """
     if tensor is None or len(tensor.shape) < 2:
         return values if len(values) == 1 else [values]
     sizes = list(tensor.shape[1:])
@@ -95,13 +110,17 @@ def _batch_of_one(name: str, values: list[Any], tensor: Tensor | None) -> list[A
     if sizes.count(-1) == 1 and known:
         sizes[sizes.index(-1)] = len(values) // known
     if min(sizes) < 0 or math.prod(sizes) != len(values):
-        raise UsageError(f"{len(values)} values for the input {name!r}, which takes {list(tensor.shape)}")
+        shape = list(tensor.shape)
+        raise UsageError(
+            f"the number of values for the input {name!r} is {len(values)}, which does not fit its shape {shape}"
+        )
     for size in reversed(sizes[1:]):
         values = [values[at : at + size] for at in range(0, len(values), size)]
     return [values]
 
 
-def _text(value: Any, client: BaseModelServerClient) -> Any:
+def _to_json(value: Any, client: BaseModelServerClient) -> Any:
+    """Return bytes as text where they are UTF-8, otherwise as this server takes bytes. Numbers stay as they are."""
     if not isinstance(value, bytes):
         return value
     try:

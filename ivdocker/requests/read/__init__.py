@@ -1,1 +1,1 @@
-"""Reads requests files: one file per format, ``files`` chooses among them."""
+"""Reads requests files. Each file format has a file here, and ``files`` chooses among them."""

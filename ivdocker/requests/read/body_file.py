@@ -1,41 +1,37 @@
-"""A file that is a request body as it stands, such as an image."""
+"""A file whose bytes are one request body, such as an image."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from mimetypes import MimeTypes
 
-from ivdocker.errors import UsageError
+from ivdocker.errors import UsageError, os_error_as_usage_error
 from ivdocker.requests.model import Request
-from ivdocker.requests.read.source import PIECE_LIMIT, Source, piece, reading, too_long
+from ivdocker.requests.read.source import Source, read_piece, read_whole
 
 
 def read(source: Source) -> Iterator[Request]:
-    """One request. Raises UsageError."""
-    with reading(source) as stream:
-        body = piece(stream, source.name)
+    """Yield one request whose body is the file, or none when the file is empty. Raises UsageError."""
+    body = read_whole(source)
     if body:
         yield Request(body, source.name, content_type=content_type(source.name), file=source.path)
 
 
-def content(path: str, where: str) -> bytes:
-    """Raises UsageError, which names the place that named the file."""
+def read_body(path: str, where: str) -> bytes:
+    """Return the bytes of the file that a line of a requests file names. Raises UsageError, which names the line."""
     if not os.path.isfile(path):
         raise UsageError(f"{where}: no such file: {path!r}; a path is relative to the requests file")
-    try:
-        with open(path, "rb") as file:
-            body = file.read(PIECE_LIMIT + 1)
-    except OSError as error:
-        raise UsageError(f"{where}: cannot read the body's file {path!r}: {error.strerror}") from None
-    if len(body) > PIECE_LIMIT:
-        raise too_long(f"{where}: {path}")
+    with os_error_as_usage_error(f"{where}: cannot read the body file {path!r}"), open(path, "rb") as file:
+        body = read_piece(file, f"{where}: {path}")
     if not body:
-        raise UsageError(f"{where}: the body's file {path!r} is empty")
+        raise UsageError(f"{where}: the body file {path!r} is empty")
     return body
 
 
 def content_type(path: str) -> str | None:
-    """The media type that goes with the file's ending, by Python's own table and not this machine's."""
-    from mimetypes import MimeTypes
+    """Return the media type of the file's ending, None for an unknown one.
 
+    Only Python's own table is used, so that the result is the same on every machine.
+    """
     return MimeTypes().guess_type(path, strict=False)[0]

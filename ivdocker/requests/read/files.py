@@ -1,4 +1,4 @@
-"""Reads the requests that a user names: a file of any known format, a directory of them, or standard input."""
+"""Reads the requests that a user names: a file of any known format, a directory of such files, or standard input."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from ivdocker.requests.read import arrays, body_file, csv_table, json_files, sou
 from ivdocker.requests.read.jsonl_line import request_of
 from ivdocker.requests.read.source import Source
 
-_READERS: dict[str, Callable[[Source], Iterator[Request]]] = {
+Reader = Callable[[Source], Iterator[Request]]
+
+_READERS: dict[str, Reader] = {
     ".jsonl": json_files.read_lines,
     ".ndjson": json_files.read_lines,
     ".txt": json_files.read_lines,
@@ -27,9 +29,10 @@ _READERS: dict[str, Callable[[Source], Iterator[Request]]] = {
     ".npz": arrays.read_npz,
     ".csv": csv_table.read,
 }
-"""By the file's ending, ``.gz`` taken off; any other ending is that of a body."""
+"""The reader for each file name ending, without ``.gz``. A file with any other ending is one request body."""
 
-_SURE = {".jsonl", ".ndjson", ".json", ".npy", ".npz", ".csv", ".tfrecord", ".tfrecords"}
+_CERTAIN = {".jsonl", ".ndjson", ".json", ".npy", ".npz", ".csv", ".tfrecord", ".tfrecords"}
+"""Endings that name the format. A file with any other ending may be a TFRecord file, so its first bytes decide."""
 
 
 def open_requests(
@@ -62,61 +65,61 @@ def _of_item(item: Any, where: str) -> Request:
 
 
 def load(path: str | os.PathLike[str]) -> Requests:
-    """The requests in ``path``: a file, a directory, ``-`` for standard input.
+    """Return the requests in ``path``: a file, a directory of files, or ``-`` for standard input.
 
-    All are read once, so that what is wrong shows now, and once more each time they are sent. Raises UsageError, which
-    names file and line.
+    All requests are read once now, so that every mistake in them is found now. They are read again, one at a time,
+    when they are sent. Raises UsageError, which names the file and the line.
     """
     name = os.fspath(path)
     if name == "-":
-        return _spooled(*source.stdin())
+        return _load_spool(*source.spool_stdin())
     if os.path.isdir(name):
-        return _checked(_in_directory(name))
+        return _read_once(_list_directory(name))
     if not source.is_regular(name):
-        return _spooled(*source.pipe(name))
-    return _checked([source.of_file(name)])
+        return _load_spool(*source.spool_pipe(name))
+    return _read_once([source.file_source(name)])
 
 
-def _spooled(spool: Source, close: Callable[[], None]) -> Requests:
+def _load_spool(spool: Source, close: Callable[[], None]) -> Requests:
     try:
-        return _checked([spool], close)
+        return _read_once([spool], close)
     except BaseException:
         close()
         raise
 
 
-def _checked(sources: Sequence[Source], close: Callable[[], object] = lambda: None) -> Requests:
-    # Looked at once: what a file holds is not to be told anew while it is sent.
-    known = [(each, _reader(each)) for each in sources]
+def _read_once(sources: Sequence[Source], close: Callable[[], object] = lambda: None) -> Requests:
+    # The format of each file is decided once, so that it cannot change between the rounds of sending.
+    known = [(each, _choose_reader(each)) for each in sources]
     count = sum(_count(each, reader) for each, reader in known)
     return Requests(lambda: (request for each, reader in known for request in reader(each)), count, close)
 
 
-def _count(each: Source, reader: Callable[[Source], Iterator[Request]]) -> int:
+def _count(each: Source, reader: Reader) -> int:
     count = sum(1 for _ in reader(each))
     if not count:
-        raise UsageError(f"requests file {each.name!r} is empty; write one JSON request body a line")
+        raise UsageError(
+            f"requests file {each.name!r} is empty; write at least one request, such as one JSON request body per line"
+        )
     return count
 
 
-def _in_directory(name: str) -> list[Source]:
-    """Its files by name, without those whose name begins with a dot; folders in it are not entered."""
-    try:
+def _list_directory(name: str) -> list[Source]:
+    """Return the directory's files, sorted by name. Hidden files (``.name``) and folders are left out."""
+    with source.cannot_read(name):
         entries = sorted(entry.path for entry in os.scandir(name) if entry.is_file() and entry.name[0] != ".")
-    except OSError as error:
-        raise source.unreadable(name, error) from None
     if not entries:
-        raise UsageError(f"requests directory {name!r} holds no file; put requests into it, one or more a file")
-    return [source.of_file(path) for path in entries]
+        raise UsageError(f"requests directory {name!r} holds no file; put at least one requests file into it")
+    return [source.file_source(path) for path in entries]
 
 
-def _reader(each: Source) -> Callable[[Source], Iterator[Request]]:
+def _choose_reader(each: Source) -> Reader:
     ending = os.path.splitext(each.name.lower().removesuffix(".gz"))[1]
-    if ending not in _SURE and tfrecord.begins(_head(each)):
+    if ending not in _CERTAIN and tfrecord.is_record_header(_read_head(each)):
         return tf_example.read
     return _READERS.get(ending, body_file.read)
 
 
-def _head(each: Source) -> bytes:
-    with source.reading(each) as stream:
-        return source.piece(stream, each.name, tfrecord.HEADER_BYTES)
+def _read_head(each: Source) -> bytes:
+    with source.open_unpacked(each) as stream:
+        return source.read_piece(stream, each.name, tfrecord.HEADER_BYTES)

@@ -1,4 +1,4 @@
-"""One request as JSON: a body alone, or a body with what is expected of its answer and how it is sent."""
+"""One request as JSON: either a body alone, or a body with the expected response and with how the body is sent."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def request_of(record: Any, where: str, folder: str) -> Request:
-    """``folder``: what the path in ``file`` is relative to. Raises UsageError."""
+    """Return the request that a JSON value describes. Raises UsageError.
+
+    ``folder``: the path in ``file`` is relative to it.
+    """
     if not isinstance(record, (dict, list)):
-        raise UsageError(f"{where}: a request body is a JSON object, not {type(record).__name__}")
+        raise _not_allowed(f"{where}: a request body", "a JSON object", record)
     if not (isinstance(record, dict) and ("request" in record or "file" in record)):
         return Request(record, where)
     wrapper = "request" if "request" in record else "file"
@@ -31,7 +34,7 @@ def request_of(record: Any, where: str, folder: str) -> Request:
     if unknown:
         raise UsageError(f"{where}: unknown key {unknown[0]!r} beside {wrapper!r}; known: {', '.join(sorted(_KEYS))}")
     if "request" in record and "file" in record:
-        raise UsageError(f"{where}: either 'request' or 'file' is the body, and not both")
+        raise UsageError(f"{where}: either 'request' or 'file' can be the body, not both")
     body, content_type, file = _body(record, where, folder)
     return Request(
         body,
@@ -39,11 +42,11 @@ def request_of(record: Any, where: str, folder: str) -> Request:
         record.get("expect"),
         _tolerance(record, "rtol", RTOL, where),
         _tolerance(record, "atol", ATOL, where),
-        content_type=_text(record, "content_type", where) or content_type,
+        content_type=_string(record, "content_type", where) or content_type,
         headers=_headers(record, where),
-        model_name=_text(record, "model", where),
+        model_name=_string(record, "model", where),
         version=_version(record, where),
-        signature=_text(record, "signature", where),
+        signature=_string(record, "signature", where),
         status=_status(record, where),
         ignore=_ignore(record, where),
         file=file,
@@ -51,19 +54,17 @@ def request_of(record: Any, where: str, folder: str) -> Request:
 
 
 def _body(record: dict[str, Any], where: str, folder: str) -> tuple[Any, str | None, str | None]:
+    """Return the body, its content type and its file; the last two only where the body is a file."""
     if "request" in record:
         return record["request"], None, None
-    file = _text(record, "file", where)
-    if file is None:
-        raise UsageError(f"{where}: file must be a path")
-    path = os.path.join(folder, file)
-    return body_file.content(path, where), body_file.content_type(path), path
+    path = os.path.join(folder, _string(record, "file", where) or "")
+    return body_file.read_body(path, where), body_file.content_type(path), path
 
 
-def _text(record: dict[str, Any], key: str, where: str) -> str | None:
+def _string(record: dict[str, Any], key: str, where: str) -> str | None:
     value = record.get(key)
     if key in record and not (isinstance(value, str) and value and value.isprintable()):
-        raise UsageError(f"{where}: {key} must be a text of one line, not {_short(value)}")
+        raise _not_allowed(f"{where}: {key}", "a non-empty string of one line", value)
     return value
 
 
@@ -72,41 +73,41 @@ def _version(record: dict[str, Any], where: str) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return str(value)
     if "version" in record and not (isinstance(value, str) and re.fullmatch(r"[\w.-]+", value)):
-        raise UsageError(f"{where}: version must be a number or a name, not {_short(value)}")
+        raise _not_allowed(f"{where}: version", "a number or a name", value)
     return value
 
 
 def _headers(record: dict[str, Any], where: str) -> dict[str, str]:
     headers = record.get("headers", {})
     if not isinstance(headers, dict):
-        raise UsageError(f"{where}: headers must be an object of names and texts, not {_short(headers)}")
+        raise _not_allowed(f"{where}: headers", "a JSON object of names and strings", headers)
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
-            raise UsageError(f"{where}: {name!r} is no name of an HTTP header")
-        # HTTP has no other letters, and a line break would begin another header.
+            raise UsageError(f"{where}: {name!r} is not a valid name of an HTTP header")
+        # HTTP allows only these characters. A line break would begin another header.
         if not (isinstance(value, str) and value.isprintable() and value.isascii()):
-            raise UsageError(f"{where}: header {name} must be an ASCII text of one line, not {_short(value)}")
+            raise _not_allowed(f"{where}: header {name}", "an ASCII string of one line", value)
     return headers
 
 
 def _status(record: dict[str, Any], where: str) -> int | None:
     status = record.get("status")
     if "status" in record and not (type(status) is int and 200 <= status <= 599):
-        raise UsageError(f"{where}: status must be an HTTP status from 200 to 599, not {_short(status)}")
+        raise _not_allowed(f"{where}: status", "an HTTP status from 200 to 599", status)
     return status
 
 
 def _ignore(record: dict[str, Any], where: str) -> tuple[str, ...]:
     paths = record.get("ignore", [])
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
-        raise UsageError(f"{where}: ignore must be a list of JSON paths, not {_short(paths)}")
+        raise _not_allowed(f"{where}: ignore", "a list of JSON paths", paths)
     for path in paths:
         try:
             parse_path(path)
         except ValueError as error:
             raise UsageError(f"{where}: ignore: {error}") from None
     if paths and record.get("expect") is None:
-        raise UsageError(f"{where}: ignore without expect; there is nothing to compare")
+        raise UsageError(f"{where}: ignore without expect has no effect; add expect, or remove ignore")
     return tuple(paths)
 
 
@@ -117,9 +118,9 @@ def _tolerance(record: dict[str, Any], key: str, default: float, where: str) -> 
     except OverflowError:
         number = -1.0
     if not 0 <= number < math.inf:
-        raise UsageError(f"{where}: {key} must be a number of at least 0, not {_short(value)}")
+        raise _not_allowed(f"{where}: {key}", "a number of at least 0", value)
     return number
 
 
-def _short(value: Any) -> str:
-    return json.dumps(value)[:40]
+def _not_allowed(what: str, allowed: str, value: Any) -> UsageError:
+    return UsageError(f"{what} must be {allowed}, not {json.dumps(value)[:40]}")

@@ -1,6 +1,6 @@
 """TFRecord files of tf.Example.
 
-The messages are those of tensorflow/core/example/example.proto and feature.proto.
+The messages are defined in tensorflow/core/example/example.proto and feature.proto.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from ivdocker.errors import UsageError
 from ivdocker.requests.formats import tfrecord
-from ivdocker.requests.formats.protobuf import FIXED32, LENGTH, VARINT, fields, read_varint, signed
+from ivdocker.requests.formats.protobuf import FIXED32, LENGTH, VARINT, fields, read_varint, to_signed
 from ivdocker.requests.model import Request
-from ivdocker.requests.read.source import Source, reading
+from ivdocker.requests.read.source import Source, open_unpacked
 
 Feature = list[bytes] | list[float] | list[int]
 
@@ -22,22 +22,22 @@ _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 
 
 def read(source: Source) -> Iterator[Request]:
-    """One request a record. Raises UsageError, with the record's number."""
-    with reading(source) as stream:
-        for where, record in tfrecord.records(stream, source.name):
+    """Yield one request per record. Raises UsageError, which names the record's number."""
+    with open_unpacked(source) as stream:
+        for where, record in tfrecord.read_records(stream, source.name):
             try:
                 found = features(record)
             except ValueError as error:
-                raise UsageError(f"{where}: no tf.Example ({error})") from None
+                raise UsageError(f"{where}: not a tf.Example ({error})") from None
             if not found:
-                raise UsageError(f"{where}: no tf.Example, or one without any feature")
+                raise UsageError(f"{where}: not a tf.Example, or a tf.Example without features")
             yield Request(None, where, example=record)
 
 
 def features(example: bytes) -> dict[str, Feature]:
-    """The values of a serialized tf.Example by feature. Raises ValueError.
+    """Return the values of a serialized tf.Example by feature name. Raises ValueError.
 
-    As parsers of Protocol Buffers do: unknown fields are passed over, of two values for one key the last holds.
+    As every parser of Protocol Buffers does, it skips unknown fields, and of two values for one key it takes the last.
     """
     found: dict[str, Feature] = {}
     for message in _messages(example, _EXAMPLE_FEATURES):
@@ -49,21 +49,23 @@ def features(example: bytes) -> dict[str, Feature]:
 
 
 def _messages(data: bytes, wanted: int) -> Iterator[bytes]:
-    """The fields of that number. Raises ValueError when one is no message, string or bytes."""
+    """Yield the content of each field with this number. Raises ValueError for a field that is a number."""
     for number, kind, value in fields(data):
         if number == wanted:
-            if kind != LENGTH or not isinstance(value, bytes):
-                raise ValueError(f"field {number} has the wire type {kind}")
-            yield value
+            yield _content(number, kind, value)
+
+
+def _content(number: int, kind: int, value: int | bytes) -> bytes:
+    if kind != LENGTH or not isinstance(value, bytes):
+        raise ValueError(f"field {number} has the wire type {kind} instead of {LENGTH}")
+    return value
 
 
 def _feature(data: bytes) -> Feature:
     found: Feature = []
     for number, kind, value in fields(data):
-        if number in (_BYTES_LIST, _FLOAT_LIST, _INT64_LIST):
-            if kind != LENGTH or not isinstance(value, bytes):
-                raise ValueError(f"field {number} has the wire type {kind}")
-            found = _LISTS[number](value)
+        if number in _LISTS:
+            found = _LISTS[number](_content(number, kind, value))
     return found
 
 
@@ -77,7 +79,7 @@ def _float_list(data: bytes) -> Feature:
         if number != _LIST_VALUE:
             continue
         if kind not in (LENGTH, FIXED32) or not isinstance(value, bytes) or len(value) % 4:
-            raise ValueError("a float_list holds something else than floats")
+            raise ValueError("a float_list holds a value that is not a float")
         found.extend(struct.unpack(f"<{len(value) // 4}f", value))
     return found
 
@@ -88,14 +90,14 @@ def _int64_list(data: bytes) -> Feature:
         if number != _LIST_VALUE:
             continue
         if kind == VARINT and isinstance(value, int):
-            found.append(signed(value))
+            found.append(to_signed(value))
         elif kind == LENGTH and isinstance(value, bytes):
             at = 0
             while at < len(value):
                 one, at = read_varint(value, at)
-                found.append(signed(one))
+                found.append(to_signed(one))
         else:
-            raise ValueError("an int64_list holds something else than numbers")
+            raise ValueError("an int64_list holds a value that is not an integer")
     return found
 
 

@@ -62,7 +62,7 @@ def test_an_end_that_nobody_knows_stays_container_exited_with_the_last_words() -
 def test_an_end_without_a_word_says_so() -> None:
     failure = explain.ended_container(ended(0), "", ())
     assert failure.code == "container-exited"
-    assert "without a word" in failure.message
+    assert "its log is empty" in failure.message
     assert failure.log_tail == ()
 
 
@@ -155,7 +155,7 @@ def test_a_recorded_docker_run_that_failed_left(engine: str, case: str) -> None:
     """docker prints the container's ID as soon as it is made, podman only once it runs."""
     is_made = engine.startswith("docker") and case in {*STARTED, NO_GPU}
     expected = "none" if case.removeprefix("docker-29-") in NONE else "certain" if is_made else "possible"
-    assert explain.left_by(recording(engine, case).error) == expected
+    assert explain.presence_after(recording(engine, case).error) == expected
 
 
 @pytest.mark.parametrize(
@@ -171,4 +171,4 @@ def test_a_recorded_docker_run_that_failed_left(engine: str, case: str) -> None:
     ],
 )
 def test_another_docker_run_that_failed_left(error: EngineError, left: str) -> None:
-    assert explain.left_by(error) == left
+    assert explain.presence_after(error) == left

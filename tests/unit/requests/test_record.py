@@ -27,7 +27,7 @@ def test_a_recorded_line_asks_the_same_again(tmp_path: Path) -> None:
     ]
     first = requests_in(tmp_path, "\n".join(map(json.dumps, lines)))
     answers = [{"id": 7, "y": 2}, {"error": "no, never"}, {"label": "cat"}]
-    recorded = "".join(as_line(request, answer) for request, answer in zip(first, answers, strict=True))
+    recorded = "".join(as_line(RequestResult(*pair)) for pair in zip(first, answers, strict=True))
     again = requests_in(tmp_path, recorded)
     assert [request.expect for request in again] == [{"id": 7, "y": 2}, {"error": "no"}, {"label": "cat"}]
     for one, other in zip(first, again, strict=True):
@@ -122,8 +122,8 @@ def test_answers_become_what_is_expected_as_often_as_they_are_read() -> None:
     assert [request.expect for request in again[:1000]] == [{"y": number / 2} for number in range(1000)]
     assert {request.rtol for request in again} == {0.25, RTOL}
     assert again[-1].body == b"\x00\xff"
-    assert again[-1].message.headers == {"A": "b"}
-    assert again[0].where == "f:1, as ref:1 answered it"
+    assert again[-1].request_body.headers == {"A": "b"}
+    assert again[0].where == "f:1, compared with the response of ref:1"
 
 
 def test_a_wrong_answer_is_expected_of_nobody() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from ivdocker.errors import Failure, JobAborted, UsageError, error_for
+from ivdocker.requests.judge.response import check_answer
 from ivdocker.requests.model import Cell, Request
-from ivdocker.requests.send import RequestResult, RequestStats, SendOptions, _check_answer, send_all
+from ivdocker.requests.send import RequestResult, RequestStats, SendOptions, send_all
 from ivdocker.servers.records import Endpoint, Tensor
 from ivdocker.servers.tensorflow_serving import TensorFlowServingClient
 from tests.unit.loopback import free_port, model_server
@@ -42,7 +43,7 @@ def test_a_wrong_answer_says_where_it_is_wrong() -> None:
     assert seen[0].failure is not None
     assert (
         seen[0].failure.message
-        == "f:1: wrong answer at $.predictions[1]: other number: expected 3.0, got 3.5 (1 of 2 values differ)"
+        == "f:1: wrong response at $.predictions[1]: number differs: expected 3.0, got 3.5 (1 of 2 values differ)"
     )
 
 
@@ -52,11 +53,16 @@ def test_a_wrong_answer_says_where_it_is_wrong() -> None:
         (400, (400, {"error": "bad"}), None, None),
         (400, (400, b"<html>"), None, None),
         (400, (400, {"error": "bad"}), {"error": "bad"}, None),
-        (400, (400, {"error": "bad"}), {"error": "worse"}, 'wrong answer at $.error: other value: expected "worse"'),
-        (400, (400, b"<html>"), {"error": "bad"}, "HTTP 400, and the answer is no JSON"),
+        (
+            400,
+            (400, {"error": "bad"}),
+            {"error": "worse"},
+            'wrong response at $.error: value differs: expected "worse"',
+        ),
+        (400, (400, b"<html>"), {"error": "bad"}, "HTTP 400, but the response is not JSON"),
         (400, (200, {"y": 1}), None, "HTTP 200 instead of 400"),
         (200, (201, {"y": 1}), None, "HTTP 201 instead of 200"),
-        (200, (200, {"error": "bad"}), None, "HTTP 200 with an error in it: bad"),
+        (200, (200, {"error": "bad"}), None, "HTTP 200, but the response contains an error: bad"),
     ],
 )
 def test_a_status_that_is_expected_is_a_good_answer(
@@ -217,13 +223,17 @@ def failure(*answers: Any, asked: Request | None = None, deterministic: bool = F
 @pytest.mark.parametrize(
     ("answer", "code", "words"),
     [
-        ({"error": "boom"}, "request-failed", "f:1: HTTP 200 with an error in it: boom"),
-        ({"predictions": [1.0, math.nan]}, "response-mismatch", "f:1: wrong answer at $.predictions[1]: NaN"),
-        ({"predictions": [1.0]}, "response-mismatch", "f:1: wrong answer at $.predictions: 1 predictions for 2"),
-        (b"", "request-failed", "f:1: HTTP 200 with an empty answer"),
-        (b"<html>\n It works!</html>", "request-failed", "the answer is no JSON: '<html> It works!</html>'"),
-        (b'{"predictions": ["\xff"]}', "request-failed", "no JSON, not even UTF-8: invalid start byte"),
-        (b"[" * 100_000, "request-failed", "the answer is no JSON"),
+        ({"error": "boom"}, "request-failed", "f:1: HTTP 200, but the response contains an error: boom"),
+        ({"predictions": [1.0, math.nan]}, "response-mismatch", "f:1: wrong response at $.predictions[1]: NaN"),
+        (
+            {"predictions": [1.0]},
+            "response-mismatch",
+            "f:1: wrong response at $.predictions: the number of predictions is 1",
+        ),
+        (b"", "request-failed", "f:1: HTTP 200, but the response is empty"),
+        (b"<html>\n It works!</html>", "request-failed", "the response is not JSON: '<html> It works!</html>'"),
+        (b'{"predictions": ["\xff"]}', "request-failed", "not JSON, and not UTF-8 either (invalid start byte)"),
+        (b"[" * 100_000, "request-failed", "the response is not JSON"),
     ],
 )
 def test_what_is_wrong_with_an_answer_is_one_line(answer: Any, code: str, words: str) -> None:
@@ -250,10 +260,10 @@ def test_equal_answers_are_deterministic_and_counted_once() -> None:
 @pytest.mark.parametrize(
     ("second", "words"),
     [
-        ({"predictions": [1.0, 2.0000000001]}, "sent twice, it was answered differently at $.predictions[1]"),
-        ({"predictions": [1.0, 2.0], "id": "b"}, "sent twice, it was answered differently at $.id"),
-        ({"predictions": [1.0]}, "1 predictions for 2 instances (sent a second time"),
-        ({"error": "boom"}, "boom (sent a second time"),
+        ({"predictions": [1.0, 2.0000000001]}, "the same request got two different responses at $.predictions[1]"),
+        ({"predictions": [1.0, 2.0], "id": "b"}, "the same request got two different responses at $.id"),
+        ({"predictions": [1.0]}, "the number of predictions is 1, but the number of instances is 2 (the second time"),
+        ({"error": "boom"}, "boom (the second time"),
     ],
 )
 def test_answers_that_differ_are_not_deterministic(second: Any, words: str) -> None:
@@ -265,4 +275,4 @@ def test_an_answer_may_be_nested_more_deeply_than_python_recurses() -> None:
     deep: Any = []
     for _ in range(1200):
         deep = [deep]
-    assert _check_answer(request(expect=deep), deep, 200) is None
+    assert check_answer(request(expect=deep), deep, 200) is None

@@ -118,7 +118,10 @@ def test_only_predictions_by_this_model_that_succeed_are_taken(tmp_path: Path, m
     ("requests", "words"),
     [
         ([Request(b"bytes", "f:1")], "none of the requests is a prediction by this model"),
-        ([Request({"inputs": ["a"]}, "f:1")], "f:1 is no warm-up request: input 'x' holds something else"),
+        (
+            [Request({"inputs": ["a"]}, "f:1")],
+            "f:1 cannot be a warm-up request: input 'x' has a value that is not a number",
+        ),
     ],
 )
 def test_without_a_record_there_is_no_folder(
@@ -155,8 +158,8 @@ def test_a_model_that_cannot_be_copied_leaves_nothing(tmp_path: Path, model: Mod
     ("folder", "words"),
     [
         ("full", "is not empty"),
-        ("full/file", "is no directory"),
-        ("m/10/out", "lies in the model"),
+        ("full/file", "is not a folder"),
+        ("m/10/out", "is inside the model"),
         ("m/10", "not empty"),
     ],
 )

@@ -129,4 +129,4 @@ def test_an_openai_answers_own_id_and_time_are_not_compared() -> None:
         changed = send_all(client, [recorded._replace(expect=None)], lambda _: None, SendOptions(deterministic=True))
     assert (first.first_failure, twice.first_failure) == (None, None)
     assert changed.first_failure
-    assert "answered differently at $.choices[0].text" in changed.first_failure.message
+    assert "two different responses at $.choices[0].text" in changed.first_failure.message

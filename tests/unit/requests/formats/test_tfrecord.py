@@ -15,7 +15,7 @@ from tfrecord import TFRecordWriter, iterator_utils, tfrecord_iterator  # type: 
 
 from ivdocker.errors import UsageError
 from ivdocker.requests.formats import tfrecord
-from ivdocker.requests.formats.crc32c import masked
+from ivdocker.requests.formats.crc32c import masked_crc32c
 from ivdocker.requests.formats.protobuf import bytes_field
 from ivdocker.requests.read.files import load
 from ivdocker.requests.read.source import PIECE_LIMIT
@@ -28,7 +28,7 @@ assert iterator_utils
 def framed(*records: bytes) -> bytes:
     stream = io.BytesIO()
     for record in records:
-        tfrecord.write(stream, record)
+        tfrecord.write_record(stream, record)
     return stream.getvalue()
 
 
@@ -74,13 +74,16 @@ HALF = len(WHOLE) // 2
         (b"short", "record 1: cut short, 5 of 12 bytes"),
         (WHOLE[:-1], f"record 2: cut short, {HALF - 1} of {HALF} bytes"),
         (WHOLE[: HALF + 12], f"record 2: cut short, 12 of {HALF} bytes"),
-        (b"this is a text and no records", "record 1: wrong checksum of the record's length; this is no TFRecord file"),
+        (
+            b"this is a text and no records",
+            "record 1: wrong checksum of the record's length; this is not a TFRecord file",
+        ),
         (WHOLE[:HALF] + b"\1" + WHOLE[HALF + 1 :], "record 2: wrong checksum of the record's length; the file is"),
         (WHOLE[:20] + b"\xff" + WHOLE[21:], "record 1: wrong checksum of the record's data"),
-        (framed(b"\xff\xff"), "record 1: no tf.Example (a number is cut short)"),
-        (framed(b""), "record 1: no tf.Example, or one without any feature"),
-        (framed(bytes_field(6, b"x")), "record 1: no tf.Example, or one without any feature"),
-        (framed(b"\n\x7fshort"), "record 1: no tf.Example (field 1 is cut short)"),
+        (framed(b"\xff\xff"), "record 1: not a tf.Example (a number is cut short)"),
+        (framed(b""), "record 1: not a tf.Example, or a tf.Example without features"),
+        (framed(bytes_field(6, b"x")), "record 1: not a tf.Example, or a tf.Example without features"),
+        (framed(b"\n\x7fshort"), "record 1: not a tf.Example (field 1 is cut short)"),
     ],
 )
 @pytest.mark.parametrize("is_packed", [False, True])
@@ -97,7 +100,7 @@ def test_what_is_wrong_in_a_tfrecord_file_is_named_with_its_record(
 
 def test_a_record_that_claims_to_be_huge_is_refused_before_it_is_read(tmp_path: Path) -> None:
     length = struct.pack("<Q", PIECE_LIMIT + 1)
-    checksum = struct.pack("<I", masked(length))
+    checksum = struct.pack("<I", masked_crc32c(length))
     (tmp_path / "x.tfrecord").write_bytes(length + checksum)
     with pytest.raises(UsageError, match="record 1: longer than 64 MiB"):
         load(tmp_path / "x.tfrecord")

@@ -67,10 +67,10 @@ def test_an_error_that_is_expected_is_none() -> None:
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        ({"predictions": [1.0, math.nan]}, "at $.predictions[1]: NaN, and the request has none"),
-        ({"outputs": {"y": [[0.5], [math.inf]]}}, "at $.outputs.y[1][0]: Infinity, and the request has none"),
-        ([-math.inf], "at $[0]: -Infinity, and the request has none"),
-        (math.nan, "at $: NaN, and the request has none"),
+        ({"predictions": [1.0, math.nan]}, "at $.predictions[1]: NaN, but the request has none"),
+        ({"outputs": {"y": [[0.5], [math.inf]]}}, "at $.outputs.y[1][0]: Infinity, but the request has none"),
+        ([-math.inf], "at $[0]: -Infinity, but the request has none"),
+        (math.nan, "at $: NaN, but the request has none"),
     ],
 )
 def test_a_number_that_is_none_is_found_with_its_place(answer: Any, text: str) -> None:
@@ -101,7 +101,7 @@ def test_an_answer_of_any_depth_is_looked_through() -> None:
     deep: Any = math.nan
     for _ in range(50_000):
         deep = [deep]
-    assert (wrong_content(request(), deep) or "").endswith("NaN, and the request has none")
+    assert (wrong_content(request(), deep) or "").endswith("NaN, but the request has none")
     while isinstance(deep, list):  # Its own end would be a recursion too.
         deep = deep.pop()
 
@@ -109,22 +109,26 @@ def test_an_answer_of_any_depth_is_looked_through() -> None:
 @pytest.mark.parametrize(
     ("asked", "answer", "text"),
     [
-        (request(), {"predictions": [1.0]}, "at $.predictions: 1 predictions for 2 instances"),
-        (request(V2), {"outputs": []}, "at $.outputs: there are none"),
+        (
+            request(),
+            {"predictions": [1.0]},
+            "at $.predictions: the number of predictions is 1, but the number of instances is 2",
+        ),
+        (request(V2), {"outputs": []}, "at $.outputs: the list is empty"),
         (
             request(V2, leading={"y": 2}),
             {"outputs": [{"name": "y", "shape": [1, 4], "data": [0, 0, 0, 0]}]},
-            "at $.outputs: output 'y' is a batch of 1, the request one of 2",
+            "at $.outputs: output 'y' has the batch size 1, but the request has 2",
         ),
         (
             request({"inputs": {"x": [1.0, 2.0]}}, leading={"y": 2}),
             {"outputs": [1.0, 2.0, 3.0]},
-            "at $.outputs: output 'y' is a batch of 3, the request one of 2",
+            "at $.outputs: output 'y' has the batch size 3, but the request has 2",
         ),
         (
             request({"inputs": {"x": [1.0, 2.0]}}, leading={"y": 2, "z": 2}),
             {"outputs": {"y": [1, 2], "z": [[1]]}},
-            "at $.outputs: output 'z' is a batch of 1, the request one of 2",
+            "at $.outputs: output 'z' has the batch size 1, but the request has 2",
         ),
     ],
 )

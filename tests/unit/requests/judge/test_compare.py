@@ -54,31 +54,31 @@ def test_an_answer_that_holds_what_was_expected_is_no_difference(expected: Any, 
     ("expected", "found", "words"),
     [
         ({"a": 1}, {}, "at $.a: missing key"),
-        ({"a": {"b": [0, {"c": 1}]}}, {"a": {"b": [0, {"c": 2}]}}, "at $.a.b[1].c: other number: expected 1, got 2"),
-        ([1, 2], [1], "at $: other length: expected 2, got 1"),
-        ({"p": [[1.0], [2.0]]}, {"p": [[1.0], [2.1]]}, "at $.p[1][0]: other number: expected 2.0, got 2.1"),
-        (1.0, 1.1, "at $: other number"),
-        (1.0, math.nan, "at $: other number: expected 1.0, got NaN"),
-        (math.nan, 1.0, "at $: other number"),
-        (math.inf, -math.inf, "at $: other number"),
-        (math.inf, 1e308, "at $: other number"),
-        (1e308, math.inf, "at $: other number"),
-        (1, True, "at $: other type"),
-        (0, False, "at $: other type"),
-        (1, "1", "at $: other type"),
-        (None, 0, "at $: other type"),
-        ([], {}, "at $: other type"),
-        ("a", "b", 'at $: other value: expected "a", got "b"'),
-        (True, False, "at $: other value"),
-        pytest.param(10**400, 1.0, "at $: other number", id="beyond any float"),
-        ("Infinity", -math.inf, 'at $: other number: expected "Infinity", got -Infinity'),
-        ("NaN", 1.0, "at $: other number"),
-        ("NaN", "nan", "at $: other value"),
-        ("nan", math.nan, "at $: other type"),
-        ("NaN", None, "at $: other type"),
-        ([[1, 2], [3, 4]], [[1, 0], [3]], "at $[0][1]: other number: expected 2, got 0 (2 of 4 values differ)"),
+        ({"a": {"b": [0, {"c": 1}]}}, {"a": {"b": [0, {"c": 2}]}}, "at $.a.b[1].c: number differs: expected 1, got 2"),
+        ([1, 2], [1], "at $: length differs: expected 2, got 1"),
+        ({"p": [[1.0], [2.0]]}, {"p": [[1.0], [2.1]]}, "at $.p[1][0]: number differs: expected 2.0, got 2.1"),
+        (1.0, 1.1, "at $: number differs"),
+        (1.0, math.nan, "at $: number differs: expected 1.0, got NaN"),
+        (math.nan, 1.0, "at $: number differs"),
+        (math.inf, -math.inf, "at $: number differs"),
+        (math.inf, 1e308, "at $: number differs"),
+        (1e308, math.inf, "at $: number differs"),
+        (1, True, "at $: type differs"),
+        (0, False, "at $: type differs"),
+        (1, "1", "at $: type differs"),
+        (None, 0, "at $: type differs"),
+        ([], {}, "at $: type differs"),
+        ("a", "b", 'at $: value differs: expected "a", got "b"'),
+        (True, False, "at $: value differs"),
+        pytest.param(10**400, 1.0, "at $: number differs", id="beyond any float"),
+        ("Infinity", -math.inf, 'at $: number differs: expected "Infinity", got -Infinity'),
+        ("NaN", 1.0, "at $: number differs"),
+        ("NaN", "nan", "at $: value differs"),
+        ("nan", math.nan, "at $: type differs"),
+        ("NaN", None, "at $: type differs"),
+        ([[1, 2], [3, 4]], [[1, 0], [3]], "at $[0][1]: number differs: expected 2, got 0 (2 of 4 values differ)"),
         ({"a": 1, "b": 2, "c": [3]}, {"a": 1, "c": [3]}, "at $.b: missing key: expected 2, got null (1 of 3 values"),
-        ([1], [1, 2, 3], "at $: other length: expected 1, got 3 (2 of 3 values differ)"),
+        ([1], [1, 2, 3], "at $: length differs: expected 1, got 3 (2 of 3 values differ)"),
     ],
 )
 def test_the_first_difference_says_where_and_what(expected: Any, found: Any, words: str) -> None:
@@ -117,7 +117,7 @@ def test_what_is_ignored_need_not_be_there_and_is_not_counted() -> None:
 
 @pytest.mark.parametrize("path", ["", "$", "id", "$.", "$..id", "$.a[", "$.a[-1]", "$.a[x]", "$.a b", "$[?(@.a)]"])
 def test_a_path_that_is_none_is_a_value_error(path: str) -> None:
-    with pytest.raises(ValueError, match="is no JSON path"):
+    with pytest.raises(ValueError, match="is not a JSON path"):
         parse_path(path)
 
 
@@ -131,8 +131,8 @@ def test_an_answer_may_be_nested_as_deeply_as_json_can_be_read() -> None:
     deep = json.loads("[" * 900 + "1" + "]" * 900)
     other = json.loads("[" * 900 + "2" + "]" * 900)
     assert difference(deep, deep) is None
-    assert (difference(deep, other) or "").endswith("other number: expected 1, got 2")
-    assert (difference(1, deep) or "").startswith("at $: other type")
+    assert (difference(deep, other) or "").endswith("number differs: expected 1, got 2")
+    assert (difference(1, deep) or "").startswith("at $: type differs")
 
 
 @pytest.mark.parametrize(

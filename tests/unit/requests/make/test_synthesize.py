@@ -167,7 +167,9 @@ def test_a_type_that_the_server_takes_in_no_json_is_told_and_is_no_verdict_on_th
 
 @pytest.mark.parametrize("metadata", [b"", {"error": "what?"}, tf_metadata({})])
 def test_inputs_that_are_not_told_are_no_guess(metadata: Any) -> None:
-    with pytest.raises(EnvironmentFailed, match="the inputs of model 'm' are not known: its server tells none"):
+    with pytest.raises(
+        EnvironmentFailed, match="the inputs of model 'm' are not known, because the server does not report"
+    ):
         tf_requests(metadata)
 
 

@@ -70,12 +70,16 @@ def test_an_array_without_a_name_goes_to_the_only_input() -> None:
     [
         ({"z": [1]}, ["x"], "the model has no input 'z' (it takes x)"),
         ({"x": [1], "z": [1]}, ["x"], "the model has no input 'z'"),
-        ({"x": [1]}, ["x", "y"], "nothing for the model's input 'y' (there is x)"),
-        ({ONLY_INPUT: [1]}, ["x", "y"], "an array without a name is for a model of one input, and this one takes x, y"),
-        ({ONLY_INPUT: [1]}, [], "does not tell its inputs"),
-        ({"x": Cell("1")}, [], "column 'x': the server does not tell"),
-        ({"x": Cell("one")}, ["x"], "column 'x': 'one' is no float"),
-        ({"x": Cell("")}, ["x"], "column 'x': '' is no float"),
+        ({"x": [1]}, ["x", "y"], "no value for the model's input 'y' (there are values for x)"),
+        (
+            {ONLY_INPUT: [1]},
+            ["x", "y"],
+            "an array without a name is for a model with one input, but this model takes x, y",
+        ),
+        ({ONLY_INPUT: [1]}, [], "does not report this model's inputs"),
+        ({"x": Cell("1")}, [], "column 'x': its type is not known"),
+        ({"x": Cell("one")}, ["x"], "column 'x': 'one' is not a float"),
+        ({"x": Cell("")}, ["x"], "column 'x': '' is not a float"),
     ],
 )
 def test_values_that_do_not_fit_are_named(values: dict[str, Any], inputs: list[str], words: str) -> None:
@@ -129,7 +133,7 @@ def test_a_features_values_have_the_inputs_shape(values: list[float], shape: tup
 @pytest.mark.parametrize("shape", [(-1, 2), (-1, -1, -1), (-1, 2, -1)])
 def test_values_that_have_no_such_shape_are_named(shape: tuple[int, ...]) -> None:
     message = refused(example(x=[1.0, 2.0, 3.0]), Tensor("x", "DT_FLOAT", shape))
-    assert message == f"3 values for the input 'x', which takes {list(shape)}"
+    assert message == f"the number of values for the input 'x' is 3, which does not fit its shape {list(shape)}"
 
 
 def test_bytes_that_are_no_text_are_spelled_as_the_server_takes_them() -> None:
@@ -146,6 +150,6 @@ def test_a_model_of_one_string_input_gets_the_example_itself() -> None:
 
 @pytest.mark.parametrize("inputs", [[tensor("y")], [tensor("x"), tensor("y", "DT_STRING")]])
 def test_an_example_that_fits_neither_way_is_named(inputs: list[Tensor]) -> None:
-    assert "the tf.Example has no feature 'y', which the model takes (features: x)" in refused(
+    assert "the tf.Example has no feature for the model's input 'y' (its features: x)" in refused(
         example(x=[1.5]), *inputs
     )

@@ -13,7 +13,7 @@ def test_a_lines_body_may_be_a_file_beside_it(tmp_path: Path) -> None:
     made(tmp_path, "in/images/cat.jpg", b"\xff\xd8cat")
     found = one(made(tmp_path, "in/r.jsonl", '{"file": "images/cat.jpg", "expect": {"label": "cat"}}'))
     assert (found.body, found.content_type, found.expect) == (b"\xff\xd8cat", "image/jpeg", {"label": "cat"})
-    assert found.message.body == b"\xff\xd8cat"
+    assert found.request_body.body == b"\xff\xd8cat"
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,8 @@ def test_a_lines_body_may_be_a_file_beside_it(tmp_path: Path) -> None:
         ('{"file": "nosuch.jpg"}', "no such file"),
         ('{"file": "."}', "no such file"),
         ('{"file": "empty"}', "is empty"),
-        ('{"file": 5}', "file must be a text"),
-        ('{"file": "a\\u0000b"}', "file must be a text"),
+        ('{"file": 5}', "file must be a non-empty string"),
+        ('{"file": "a\\u0000b"}', "file must be a non-empty string"),
         ('{"file": "x", "prompt": "y"}', "unknown key 'prompt' beside 'file'"),
     ],
 )

@@ -25,13 +25,13 @@ def test_each_row_of_a_table_is_a_request(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("x,y\n", "is empty"),
-        ("x,y\n1,2\n3\n", "r.csv:3: 1 fields, and the header has 2"),
-        ("x,y\n1,2,3\n", "r.csv:2: 3 fields, and the header has 2"),
+        ("x,y\n1,2\n3\n", "r.csv:3: the number of fields is 1, but the header has 2"),
+        ("x,y\n1,2,3\n", "r.csv:2: the number of fields is 3, but the header has 2"),
         ("x,,y\n1,2,3\n", "r.csv:1: column 2 of the header has no name"),
         ("x,x\n1,2\n", "r.csv:1: the header names 'x' twice"),
-        ('x\n"1\n', "r.csv:2: no CSV"),
+        ('x\n"1\n', "r.csv:2: not valid CSV"),
         (b"x\n\xff\n", "r.csv:2: not UTF-8"),
-        ("x\n" + "1" * 200_000, "r.csv:2: no CSV (field larger than field limit"),
+        ("x\n" + "1" * 200_000, "r.csv:2: not valid CSV (field larger than field limit"),
     ],
 )
 def test_a_table_that_is_wrong_is_named_with_its_line(tmp_path: Path, content: bytes | str, words: str) -> None:

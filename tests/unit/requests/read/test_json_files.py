@@ -22,9 +22,9 @@ def test_a_json_file_is_one_request_or_a_list_of_them(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("[]", "is empty"),
-        ('{"a": 1}\n{"b": 2}', "name JSON Lines .jsonl"),
-        ("[{}, 5]", "b.json: request 2: a request body is a JSON object, not int"),
-        ("[" * 100_000, "no JSON"),
+        ('{"a": 1}\n{"b": 2}', "use the ending .jsonl"),
+        ("[{}, 5]", "b.json: request 2: a request body must be a JSON object, not 5"),
+        ("[" * 100_000, "not valid JSON"),
     ],
 )
 def test_a_json_file_that_is_wrong_is_named(tmp_path: Path, content: str, words: str) -> None:

@@ -62,7 +62,7 @@ def test_standard_input_can_be_read_many_times(stdin: Any, pack: Any) -> None:
         assert [request.where for request in found] == ["<stdin>:1", "<stdin>:2"]
 
 
-@pytest.mark.parametrize(("content", "words"), [(b"", "'<stdin>' is empty"), (b"{}\nx", "<stdin>:2: no JSON")])
+@pytest.mark.parametrize(("content", "words"), [(b"", "'<stdin>' is empty"), (b"{}\nx", "<stdin>:2: not valid JSON")])
 def test_standard_input_that_is_wrong_is_named(stdin: Any, content: bytes, words: str) -> None:
     stdin(content)
     assert words in refused("-")
