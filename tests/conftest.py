@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -39,11 +39,16 @@ class Call:
 
 @dataclass(frozen=True)
 class Engine:
-    """``docker`` on PATH: the fake, or the real one behind a journal."""
+    """``docker`` on PATH: the fake, or the real one behind a journal.
+
+    ``wrapper`` and ``env``: how to come to an engine that stands elsewhere.
+    """
 
     kind: Literal["fake", "docker"]
     image: str
     state: Path
+    wrapper: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def faults(self, *faults: Mapping[str, object]) -> None:
         """What goes wrong from now on; see tests/fakes/faults.py. The fake's only."""
@@ -61,8 +66,12 @@ class Engine:
     def containers(self) -> list[str]:
         """The names of the containers that this test made and that are still there."""
         made = {word.partition("=")[2] for argv in self.calls("run") for word in argv if word.startswith("--name=")}
-        listed = self.docker("ps", "--all", "--filter=label=ivdocker.session", "--format={{json .}}")
-        return [name for name in (json.loads(line)["Names"] for line in listed.splitlines()) if name in made]
+        return [name for name in self.labelled("ivdocker.session") if name in made]
+
+    def labelled(self, label: str) -> list[str]:
+        """The names of all containers with that label."""
+        listed = self.docker("ps", "--all", f"--filter=label={label}", "--format={{json .}}")
+        return [json.loads(line)["Names"] for line in listed.splitlines()]
 
     def state_of(self, name: str) -> Any:
         """What ``container inspect`` says."""
@@ -70,8 +79,8 @@ class Engine:
 
     def docker(self, *words: str) -> str:
         """Use it as somebody else would; returns what it prints."""
-        done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=60, check=True)
-        return done.stdout
+        command, env = [*self.wrapper, "docker", *words], {**os.environ, **self.env}
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=env).stdout
 
 
 class ModelFactory(Protocol):
@@ -123,6 +132,18 @@ def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
         time.sleep(0.01)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def default_signals() -> Iterator[None]:
+    """A shell's & has us ignore SIGINT, and our children would inherit that; a handler they do not."""
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGHUP)}
+    for signum, handler in before.items():
+        if handler == signal.SIG_IGN:
+            signal.signal(signum, signal.default_int_handler)
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
 @pytest.fixture(autouse=True)
 def leak_guard() -> Iterator[None]:
     """Fails a test that leaves a child process, a thread, a file descriptor or a signal handler."""
@@ -149,7 +170,7 @@ def engine(
     state = tmp_path_factory.mktemp("docker")
     found = Engine(request.param, IMAGE, state)
     if found.kind == "docker":
-        _require_engine()
+        require_engine()
         monkeypatch.setenv("FAKE_DOCKER_REAL", str(shutil.which("docker")))
     else:
         for name in [name for name in os.environ if name.startswith("DOCKER_")]:
@@ -214,7 +235,7 @@ def _handlers() -> dict[int, Any]:
 _engine_trouble: list[str | None] = []
 
 
-def _require_engine() -> None:
+def require_engine() -> None:
     """Skips where there is no engine, or not the stand-in's image; fails there in CI."""
     if not _engine_trouble:
         _engine_trouble.append(_find_engine_trouble())

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -28,13 +28,20 @@ _MARKER = "IVDOCKER_TEST"
 class Started:
     """An ivdocker that runs, in a process group of its own; its helpers inherit its marker."""
 
-    def __init__(self, folder: Path, engine: Engine, args: tuple[str | Path, ...], env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        engine: Engine,
+        args: Sequence[str | Path],
+        env: Mapping[str, str],
+        program: Sequence[str] = (sys.executable, "-m", "ivdocker"),
+    ) -> None:
         self.folder = folder
         self._engine = engine
         self._marker = secrets.token_hex(8)
         with open(folder / "stdout", "wb") as stdout, open(folder / "stderr", "wb") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ivdocker", *map(str, args)],
+                [*program, *map(str, args)],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -67,10 +74,11 @@ class Started:
     def helpers(self, word: str = "") -> list[psutil.Process]:
         """Its living processes with that word in their command line, but for itself and a fake engine's servers."""
         found = []
-        for each in psutil.process_iter():
+        for pid in psutil.pids():
             try:
+                each = psutil.Process(pid)
                 line = " ".join(each.cmdline())
-                is_ours = each.pid != self.process.pid and each.environ().get(_MARKER) == self._marker
+                is_ours = pid != self.process.pid and each.environ().get(_MARKER) == self._marker
                 if is_ours and word in line and "tensorflow_model_server" not in line:
                     found.append(each)
             except psutil.Error:
@@ -92,10 +100,17 @@ class Started:
         self.signal(signal.SIGKILL, group=True)
         self.process.wait(10)
 
-    def left(self) -> list[str]:
-        """Its containers and helpers that are still there when the time for removing them is over."""
-        deadline = time.monotonic() + NOTHING_LEFT_S
-        while (left := [*self._engine.containers(), *map(str, self.helpers())]) and time.monotonic() < deadline:
+    def containers(self) -> list[str]:
+        return self._engine.containers()
+
+    def traces(self) -> list[str]:
+        """Its containers and helpers that are there now."""
+        return [*self.containers(), *map(str, self.helpers())]
+
+    def left(self, seconds: float = NOTHING_LEFT_S) -> list[str]:
+        """What is still there when the time for removing it is over."""
+        deadline = time.monotonic() + seconds
+        while (left := self.traces()) and time.monotonic() < deadline:
             time.sleep(0.02)
         return left
 
@@ -111,18 +126,6 @@ class Started:
 
 class Start(Protocol):
     def __call__(self, *args: str | Path, env: Mapping[str, str] | None = None) -> Started: ...
-
-
-@pytest.fixture(scope="session", autouse=True)
-def default_signals() -> Iterator[None]:
-    """A shell's & has us ignore SIGINT, and our children would inherit that; a handler they do not."""
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGHUP)}
-    for signum, handler in before.items():
-        if handler == signal.SIG_IGN:
-            signal.signal(signum, signal.default_int_handler)
-    yield
-    for signum, handler in before.items():
-        signal.signal(signum, handler)
 
 
 @pytest.fixture

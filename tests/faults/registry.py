@@ -1,4 +1,4 @@
-"""A registry for scripts/faults: it feeds an image's layer, or refuses, as it is told."""
+"""A registry that is rough: it feeds an image's layer, or refuses, as it is told."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class Registry:
         with ThreadPoolExecutor(1) as elsewhere:
             self._server = elsewhere.submit(_listen, Handler, network).result()
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
         # An image that no engine has yet: its layers are not there either.
         self._config = json.dumps({"architecture": "amd64", "os": "linux", "made": secrets.token_hex(8),
                                    "rootfs": {"type": "layers", "diff_ids": [_digest(b"layer")]}}).encode()  # fmt: skip
@@ -56,6 +57,7 @@ class Registry:
     def __exit__(self, *_: object) -> None:
         self._closing.set()
         self._server.shutdown()
+        self._thread.join()
         self._server.server_close()
 
     def answer(self, handler: http.server.BaseHTTPRequestHandler, behaviour: Behaviour) -> None:
