@@ -1,6 +1,5 @@
 """HTTP with a deadline over the whole exchange and a bound on what is read."""
 
-import http.client
 import json
 import socket
 from collections.abc import Mapping
@@ -42,6 +41,11 @@ class Response(NamedTuple):
             raise ValueError("nested too deeply") from None
 
 
+def load() -> None:
+    """Import what :func:`request` needs. That takes 30 ms, and nobody waits for it beside docker run."""
+    import http.client  # noqa: F401
+
+
 def request(
     method: str,
     address: tuple[str, int],
@@ -55,6 +59,8 @@ def request(
 
     The connection is closed after it: an idle one makes Triton's shutdown wait for it. Raises HttpError.
     """
+    import http.client  # see load()
+
     host, port = address
     watch = clock.Stopwatch()
     connection = http.client.HTTPConnection(host, port)

@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ivdocker import clock
+from ivdocker import clock, http
+from ivdocker.ahead import Ahead
 from ivdocker.container import labels, removal, session
 from ivdocker.container.addresses import addresses
 from ivdocker.container.evidence import Evidence
@@ -255,6 +256,8 @@ class Container:
             network = OfflineNetwork(self._engine, self.name, options.keep)
             ends.callback(self._remove_network, network)
             network.create(here)
+        loading = Ahead(http.load, "http")
+        ends.callback(loading.wait)
         ends.callback(self._remove)
         self._launch.run(spec, self._stopping, here.guard_child)
         ends.callback(self._stop_server)

@@ -81,7 +81,7 @@ def container_spec(
     located = locate(model)
     params = binary.MakeDockerRunParams(model_path=located.location, needs_mount=not located.is_uri)
     check_image_name(str(params["image"]))
-    _check_network(options)
+    _check_options(options)
     env, secret_env = _environment(params.get("environment") or {}, options.env)
     is_published = options.network != "host" and not options.offline
     remote_host = engine.remote_host if options.network != "host" else None
@@ -102,7 +102,9 @@ def container_spec(
     )
 
 
-def _check_network(options: RunOptions) -> None:
+def _check_options(options: RunOptions) -> None:
+    if options.grace_s is not None and not 0 <= options.grace_s < float("inf"):
+        raise UsageError(f"the grace period must be a number of at least 0 seconds, not {options.grace_s:g}")
     if options.network == "none":
         raise UsageError("--network none leaves no way to reach the server")
     if options.offline and options.network:

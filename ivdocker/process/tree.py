@@ -1,12 +1,11 @@
-"""What the kernel knows of processes: who they are, whose they are, what they take. The only importer of psutil."""
+"""What the kernel knows of processes: who they are, whose they are, what they take. The only importer of psutil, and
+that only where it is needed: importing it takes 20 ms, and a run in which nothing has to be killed does without."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from typing import NamedTuple
-
-import psutil
 
 
 class TreeUsage(NamedTuple):
@@ -101,6 +100,8 @@ def _boot() -> str:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
     except OSError:
+        import psutil
+
         return f"{psutil.boot_time():.0f}"
 
 
@@ -126,6 +127,8 @@ def started(pid: int) -> str | None:
 
 
 def _create_time(pid: int) -> str | None:
+    import psutil
+
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
@@ -135,6 +138,8 @@ def _create_time(pid: int) -> str | None:
 
 def descendants(pid: int) -> list[int]:
     """The process's children, their children and so on; none when it is gone."""
+    import psutil
+
     try:
         return [child.pid for child in psutil.Process(pid).children(recursive=True)]
     except psutil.Error:

@@ -104,3 +104,9 @@ def test_auto_remove_and_wildcard_ports_of_tfx_binaries_are_not_taken_over() -> 
     words = argv.run(spec_of(RunOptions(), detach=True, auto_remove=True, publish_all_ports=True))
     assert "--rm" not in words
     assert [word for word in words if word.startswith("--publish")] == ["--publish=127.0.0.1::8501"]
+
+
+@pytest.mark.parametrize("grace_s", [-1, float("nan"), float("inf")])
+def test_a_grace_period_that_cannot_be_is_refused(grace_s: float) -> None:
+    with pytest.raises(UsageError, match="the grace period must be a number of at least 0 seconds"):
+        spec_of(RunOptions(grace_s=grace_s))
