@@ -43,6 +43,7 @@ class Response(NamedTuple):
 
 def load() -> None:
     """Import what :func:`request` needs. That takes 30 ms, and nobody waits for it beside docker run."""
+    import encodings.idna  # noqa: F401  (getaddrinfo's, for any host)
     import http.client  # noqa: F401
 
 

@@ -8,14 +8,12 @@ import logging
 import os
 import threading
 from functools import cached_property
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ivdocker import clock, http
 from ivdocker.ahead import Ahead
 from ivdocker.container import labels, removal, session
 from ivdocker.container.addresses import addresses
-from ivdocker.container.evidence import Evidence
 from ivdocker.container.launch import Launch
 from ivdocker.container.network import OfflineNetwork
 from ivdocker.container.options import GRACE_S, RunOptions
@@ -30,6 +28,9 @@ from ivdocker.engine.parse import ContainerState
 from ivdocker.errors import DeadlineExceeded, EnvironmentFailed, Failure, GracefulShutdown, JobAborted, error_for
 from ivdocker.process.run import Cancelled
 from ivdocker.servers.records import Endpoint
+
+if TYPE_CHECKING:
+    from ivdocker.container.evidence import Evidence
 
 log = logging.getLogger("ivdocker")
 
@@ -83,7 +84,7 @@ class Container:
     ) -> None:
         self.name = ""
         """From start() on."""
-        self.evidence = Evidence(Path(options.evidence)) if options.evidence is not None else None
+        self.evidence = _evidence(options.evidence)
         self.exit_code_after_sigterm: int | None = None
         """With ``options.graceful_stop``, once it is stopped."""
         self.was_removed = False
@@ -364,3 +365,11 @@ class Container:
     def _gone(self) -> Failure:
         text = f"the container {self.name} is gone: somebody else removed it"
         return Failure("container-exited", text, hint="see who runs docker rm or docker system prune on this machine")
+
+
+def _evidence(folder: str | os.PathLike[str] | None) -> Evidence | None:
+    if folder is None:
+        return None
+    from ivdocker.container.evidence import Evidence
+
+    return Evidence(folder)

@@ -36,8 +36,8 @@ class Evidence:
     ``requests.jsonl``. docker itself writes logs and events.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
         self._log_writer: Child | None = None
         self._writers: list[Child] = []
         self._guarded = contextlib.ExitStack()

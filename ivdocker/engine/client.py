@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from ivdocker import clock
 from ivdocker.engine import argv, parse
@@ -103,6 +102,8 @@ class Engine:
         address = self.host or self.env.get("DOCKER_HOST") or os.environ.get("DOCKER_HOST")
         if not address:
             return None
+        from urllib.parse import urlsplit
+
         parts = urlsplit(address)
         is_remote = parts.scheme in ("tcp", "ssh", "http", "https") and parts.hostname not in _LOOPBACK
         return parts.hostname if is_remote else None

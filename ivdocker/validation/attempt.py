@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ivdocker import clock
 from ivdocker.container.container import Container
@@ -16,13 +17,14 @@ from ivdocker.diagnosis.explain import log_tail
 from ivdocker.errors import Failure, GracefulShutdown, InfraValidationError, UsageError
 from ivdocker.report.observer import Observer
 from ivdocker.report.verdict import RequestFigures, RunReport
-from ivdocker.requests.make.synthesize import synthesize
-from ivdocker.requests.model import Request
-from ivdocker.requests.send import RequestResult, RequestStats, SendOptions, send_all
 from ivdocker.servers.base import ServingBinary
 from ivdocker.servers.client import BaseModelServerClient
 from ivdocker.validation.budgets import exceeded
 from ivdocker.validation.plan import Job
+
+if TYPE_CHECKING:
+    from ivdocker.requests.model import Request
+    from ivdocker.requests.send import RequestResult, RequestStats
 
 MAY_CHANGE = frozenset(
     {
@@ -127,6 +129,8 @@ class _Attempt:
             self._job.observer.measured(self.report)
 
     def _send_requests(self, client: BaseModelServerClient) -> None:
+        from ivdocker.requests.send import SendOptions, send_all
+
         job = self._job
         for sink in job.sinks:
             sink.restart()
@@ -186,6 +190,8 @@ class _RequestStream:
         job = self._job
         yield from job.requests
         if job.synthesize:
+            from ivdocker.requests.make.synthesize import synthesize
+
             yield from synthesize(self._client, self._binary, job.model, job.synthesize, job.seed)
 
 

@@ -6,14 +6,14 @@ import math
 import os
 import shlex
 from collections.abc import Iterable, Iterator
-from typing import Any
+from contextlib import nullcontext
 
 from ivdocker.container.labels import new_name
 from ivdocker.container.options import RunOptions
 from ivdocker.container.plan import container_spec
 from ivdocker.requests.make.with_body import lacks_body
 from ivdocker.requests.model import Request
-from ivdocker.requests.read.files import open_requests
+from ivdocker.requests.read.files import load
 from ivdocker.servers.base import ServingBinary
 from ivdocker.servers.client import BaseModelServerClient
 from ivdocker.text import plural
@@ -24,13 +24,13 @@ def commands(
     subject: Subject,
     options: RunOptions,
     checks: Checks,
-    requests: str | os.PathLike[str] | list[Any] | None,
+    requests: str | os.PathLike[str] | None,
     synthesize: int,
     seed: int,
 ) -> Iterator[str]:
     """For each image: run, ask for readiness, send the requests, stop, remove. Raises UsageError."""
     job = plan(subject, options, checks)
-    with open_requests(requests) as loaded:
+    with nullcontext(()) if requests is None else load(requests) as loaded:
         job = job._replace(requests=loaded, synthesize=synthesize, seed=seed)
         for binary in [*filter(None, [job.reference]), *job.binaries]:
             yield from _commands(job, binary)

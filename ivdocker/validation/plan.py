@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ivdocker.container.options import GRACE_S, QUICK_GRACE_S, RunOptions
 from ivdocker.container.plan import check_image_name
@@ -15,13 +15,15 @@ from ivdocker.engine.parse import Image
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, locate
 from ivdocker.report.observer import Observer
-from ivdocker.requests.model import Request
-from ivdocker.requests.send import RequestResult
 from ivdocker.servers.base import ServingBinary
 from ivdocker.servers.client import BaseModelServerClient
 from ivdocker.servers.select import select_server
 from ivdocker.tfx import ServingSpec
 from ivdocker.validation.budgets import Budgets
+
+if TYPE_CHECKING:
+    from ivdocker.requests.model import Request
+    from ivdocker.requests.send import RequestResult
 
 LOAD_TIMEOUT_S = 300.0
 """Seconds that loading may take, TFX's default."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ivdocker import clock
 from ivdocker.container import session
@@ -15,10 +14,6 @@ from ivdocker.container.signals import guard
 from ivdocker.errors import UsageError
 from ivdocker.report.observer import Observer
 from ivdocker.report.verdict import Report, RunReport
-from ivdocker.requests.read.files import open_requests
-from ivdocker.requests.record import Answers, Recording
-from ivdocker.requests.warmup import Warmup
-from ivdocker.requests.warmup import warmup as warmup_folder
 from ivdocker.servers.base import ServingBinary
 from ivdocker.tfx import ServingSpec
 from ivdocker.validation import budgets as budget_rules
@@ -27,6 +22,12 @@ from ivdocker.validation.attempt import run_one
 from ivdocker.validation.budgets import Budgets
 from ivdocker.validation.memory_search import find_memory as search_memory
 from ivdocker.validation.plan import LOAD_TIMEOUT_S, Checks, Job, Subject, plan
+
+if TYPE_CHECKING:
+    from ivdocker.requests.model import Request, Requests
+    from ivdocker.requests.warmup import Warmup
+
+# The rooms of requests are imported where there are some: 20 ms that a run without any does not wait for.
 
 _TICK_S = 0.02
 
@@ -83,7 +84,7 @@ def validate(
     """
     check_types(validate, locals())
     job = plan(Subject(model, images, spec, server, model_name), options, checks)
-    with open_requests(requests) as loaded, _warmup(warmup, job) as notes:
+    with _requests(requests) as loaded, _warmup(warmup, job) as notes:
         job = job._replace(requests=loaded, synthesize=synthesize, seed=seed, budgets=budgets, warmup=notes)
         job = job._replace(timeout_s=timeout_s, tries=tries, observer=observer)
         extras = _Extras(jobs, find_memory, record)
@@ -105,9 +106,24 @@ class _Extras(NamedTuple):
     record: str | os.PathLike[str] | None
 
 
+def _requests(
+    requests: str | os.PathLike[str] | list[Any] | None,
+) -> contextlib.AbstractContextManager[Requests | Sequence[Request]]:
+    """Raises UsageError for requests that cannot be read."""
+    if requests is None:
+        return contextlib.nullcontext(())
+    from ivdocker.requests.read.files import open_requests
+
+    return open_requests(requests)
+
+
 def _warmup(folder: str | os.PathLike[str] | None, job: Job) -> contextlib.AbstractContextManager[Warmup | None]:
     """Raises UsageError where there can be no warm-up folder."""
-    return contextlib.nullcontext() if folder is None else warmup_folder(folder, job.model, job.binaries)
+    if folder is None:
+        return contextlib.nullcontext()
+    from ivdocker.requests.warmup import warmup
+
+    return warmup(folder, job.model, job.binaries)
 
 
 def _check(job: Job, extras: _Extras) -> None:
@@ -146,6 +162,8 @@ def _run(job: Job, extras: _Extras) -> Report:
 def _run_recorded(job: Job, extras: _Extras) -> list[RunReport]:
     if extras.record is None:
         return _run_compared(job, extras)
+    from ivdocker.requests.record import Recording
+
     with Recording(extras.record) as recording:
         runs = _run_compared(job._replace(sinks=[recording]), extras)
         if all(run.failure is None for run in runs):
@@ -156,6 +174,8 @@ def _run_recorded(job: Job, extras: _Extras) -> list[RunReport]:
 def _run_compared(job: Job, extras: _Extras) -> list[RunReport]:
     if job.reference is None:
         return list(_run_each(job, extras))
+    from ivdocker.requests.record import Answers
+
     with Answers(job.reference.image) as answers:
         reference = run_one(job._replace(sinks=[*job.sinks, answers], warmup=None), job.reference)
         if reference.failure:
@@ -173,6 +193,8 @@ def _run_each(job: Job, extras: _Extras) -> Iterator[RunReport]:
     if extras.jobs == 1 or len(pairs) == 1:
         yield from (_run_image(each, binary, extras) for each, binary in pairs)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(extras.jobs, thread_name_prefix="ivdocker") as pool:
         runs = [pool.submit(_run_image, each, binary, extras) for each, binary in pairs]
         # In short ticks: signal handlers run in this thread, and not while it waits for a lock.

@@ -9,11 +9,9 @@ import sys
 from ivdocker.cli.arguments import record_from
 from ivdocker.cli.commands.common import run_options, show_log
 from ivdocker.errors import UsageError
-from ivdocker.report.blessing import write_blessing
 from ivdocker.report.terminal import Terminal
 from ivdocker.report.verdict import Report
 from ivdocker.validation.budgets import Budgets
-from ivdocker.validation.dry_run import commands
 from ivdocker.validation.plan import Checks, Subject
 from ivdocker.validation.validate import validate
 
@@ -23,6 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
     show_log(arguments)
     options, checks = run_options(arguments), record_from(Checks, arguments)
     if arguments.dry_run:
+        from ivdocker.validation.dry_run import commands
+
         subject = record_from(Subject, arguments)
         for line in commands(subject, options, checks, arguments.requests, arguments.synthesize, arguments.seed):
             print(line)
@@ -67,6 +67,8 @@ class _Results(Terminal):
         if arguments.evidence:
             _write(os.path.join(arguments.evidence, "report.json"), report.to_json())
         if arguments.blessing:
+            from ivdocker.report.blessing import write_blessing
+
             write_blessing(arguments.blessing, report.verdict)
 
 

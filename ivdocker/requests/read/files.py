@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ivdocker.errors import UsageError
@@ -35,12 +34,8 @@ _CERTAIN = {".jsonl", ".ndjson", ".json", ".npy", ".npz", ".csv", ".tfrecord", "
 """Endings that name the format. A file with any other ending may be a TFRecord file, so its first bytes decide."""
 
 
-def open_requests(
-    requests: str | os.PathLike[str] | list[Any] | None,
-) -> AbstractContextManager[Requests | Sequence[Request]]:
-    """The requests of a path (see :func:`load`) or of a list of bodies, none for None. Raises UsageError."""
-    if requests is None:
-        return nullcontext(())
+def open_requests(requests: str | os.PathLike[str] | list[Any]) -> Requests:
+    """The requests of a path (see :func:`load`) or of a list of bodies. Raises UsageError."""
     return of_list(requests) if isinstance(requests, list) else load(requests)
 
 
