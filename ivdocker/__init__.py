@@ -1,13 +1,13 @@
 """Will this model load and answer in the exact server image that we deploy?
 
-``validate`` gives the verdict, ``serve`` runs a server for a ``with`` block, ``LocalDockerRunner`` is the model server
-runner of TFX's InfraValidator on docker's command line. Names are imported when they are first used: importing
+``validate`` gives the verdict. ``serve`` runs a server for a ``with`` block. ``LocalDockerRunner`` is a model server
+runner for TFX's InfraValidator that uses docker's command line. Each name is imported on first use, so importing
 ivdocker itself costs nothing.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # typing itself takes 10 ms to import
+TYPE_CHECKING = False  # importing typing takes 10 ms
 
 if TYPE_CHECKING:
     from ivdocker.container.base import BaseModelServerRunner

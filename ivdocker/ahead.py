@@ -1,4 +1,4 @@
-"""One thing done beside another: whatever runs in a thread so that nobody waits for it is an ``Ahead``."""
+"""Work in the background: whatever is started early in its own thread, so that its result is ready later."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Ahead(Generic[T]):
-    """Work that a thread of its own does. Whoever makes one must ask for its result, or at least :meth:`wait`."""
+    """Work in its own thread. The creator must call :meth:`result`, or at least :meth:`wait`."""
 
     def __init__(self, work: Callable[[], T], name: str) -> None:
         self._work = work
@@ -20,12 +20,12 @@ class Ahead(Generic[T]):
         self._thread.start()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the work is done, at most so long; whether it is."""
+        """Wait at most ``seconds`` for the work (None: no limit). Return whether it is done."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def result(self) -> T:
-        """What the work returned, once it is done. Raises what the work raised."""
+        """Wait for the work and return its result. Raises what the work raised."""
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -34,5 +34,5 @@ class Ahead(Generic[T]):
     def _run(self) -> None:
         try:
             self._result.append(self._work())
-        except BaseException as error:  # noqa: BLE001  (it is raised where the result is asked for)
+        except BaseException as error:  # noqa: BLE001  (result() raises it)
             self._error = error

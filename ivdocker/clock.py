@@ -1,4 +1,4 @@
-"""The only importer of time: public deadlines are UTC timestamps, inside everything is monotonic."""
+"""The only module that imports time. Public deadlines are UTC timestamps; internal ones use the monotonic clock."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ sleep = time.sleep
 
 
 def utc() -> float:
-    """Seconds since the epoch, the clock of TFX's deadlines."""
+    """Seconds since the epoch: the clock that TFX uses for deadlines."""
     return time.time()
 
 
 def utc_text() -> str:
-    """Now as RFC 3339 in UTC, to the second."""
+    """The current UTC time as RFC 3339, in whole seconds."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 class Deadline(NamedTuple):
-    """A moment on the monotonic clock. A wall clock that jumps after it was made does not move it."""
+    """A moment on the monotonic clock. Later changes of the wall clock do not move it."""
 
     at: float
 
@@ -44,12 +44,12 @@ class Deadline(NamedTuple):
         return monotonic() >= self.at
 
     def earlier(self, seconds: float) -> Deadline:
-        """This deadline, or the one that many seconds from now if it comes first."""
+        """The earlier of this deadline and ``seconds`` from now."""
         return Deadline(min(self.at, monotonic() + seconds))
 
 
 class Patience:
-    """A deadline that each sign of progress puts off to ``seconds`` from then."""
+    """A deadline ``seconds`` after the last progress; :meth:`renew` reports progress."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -64,7 +64,7 @@ class Patience:
 
 
 class Stopwatch:
-    """Seconds since it was made."""
+    """Counts the seconds since its creation."""
 
     def __init__(self) -> None:
         self._started = monotonic()
@@ -75,9 +75,9 @@ class Stopwatch:
 
 
 def pauses() -> Iterator[float]:
-    """Seconds to pause between two looks at something that is waited for: 2, 4, 8 and 16 ms, then ever more rarely.
+    """The pauses of a polling loop, in seconds: 2, 4, 8 and 16 ms, then growing with the time waited.
 
-    What comes true is seen within 20 ms, or within 1 % of the time waited where that is more.
+    The loop sees a change within 20 ms, or within 1 % of the time waited if that is longer.
     """
     watch = Stopwatch()
     for milliseconds in (2, 4, 8):

@@ -1,4 +1,4 @@
-"""HTTP with a deadline over the whole exchange and a bound on what is read."""
+"""HTTP requests with one deadline for the whole exchange and a limit on the size of the response."""
 
 import json
 import socket
@@ -10,11 +10,11 @@ from ivdocker import clock
 from ivdocker.text import one_line
 
 BODY_LIMIT = 16 * 1024 * 1024
-"""Bytes of an answer that we are ready to read."""
+"""The largest response body that is read, in bytes."""
 
 
 class HttpError(Exception):
-    """No answer came. ``kind``: ``refused``, ``reset``, ``timeout``, ``too-large`` or ``protocol``."""
+    """No complete response came. ``kind``: ``refused``, ``reset``, ``timeout``, ``too-large`` or ``protocol``."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -22,7 +22,7 @@ class HttpError(Exception):
 
 
 class Response(NamedTuple):
-    """A whole answer; ``seconds`` from connecting to its last byte."""
+    """A complete response. ``seconds``: from connecting to the last byte."""
 
     status: int
     body: bytes
@@ -34,7 +34,7 @@ class Response(NamedTuple):
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """The body as JSON (NaN and Infinity allowed, as the model servers write them). Raises ValueError."""
+        """The body as JSON. NaN and Infinity are allowed: model servers write them. Raises ValueError."""
         try:
             return json.loads(self.body)
         except RecursionError:
@@ -56,9 +56,9 @@ def request(
     body: bytes | None = None,
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
-    """One request to ``address`` (host and port) on a connection of its own.
+    """Send one request to ``address`` (host and port) on a new connection, and return the response.
 
-    The connection is closed after it: an idle one makes Triton's shutdown wait for it. Raises HttpError.
+    The connection is closed afterwards, because Triton's shutdown waits for idle connections. Raises HttpError.
     """
     import http.client  # see load()
 
@@ -94,8 +94,8 @@ def request(
 
 
 class _DeadlineSocket(socket.socket):
-    """A socket's own timeout starts anew with every byte;
-    a server that drips one byte a second would never reach it."""
+    """A socket with a deadline for all reads together. The normal socket timeout restarts with every read, so a server
+    that sends one byte per second would never reach it."""
 
     deadline: clock.Deadline
 
@@ -105,7 +105,7 @@ class _DeadlineSocket(socket.socket):
 
 
 def _connect(host: str, port: int, deadline: clock.Deadline) -> socket.socket:
-    """Raises TimeoutError when the deadline passes, now or while it is read from; OSError."""
+    """Connect. Raises OSError, and TimeoutError when the deadline passes (also during later reads)."""
     plain = socket.create_connection((host, port), timeout=_seconds_left(deadline))
     connected = _DeadlineSocket(fileno=plain.detach())
     try:

@@ -1,4 +1,4 @@
-"""What the user calls the model: a folder on this machine or a URI, looked at once and never copied."""
+"""The model that the user names: a folder on this machine, or a URI. It is checked once and never copied."""
 
 import os
 import re
@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 class ModelPath(NamedTuple):
-    """``location`` is an absolute path or, with ``is_uri``, a URI that only the server can open."""
+    """``location``: an absolute path, or with ``is_uri`` a URI that only the server can open."""
 
     location: str
     is_uri: bool = False
@@ -27,19 +27,19 @@ class ModelPath(NamedTuple):
 
     @property
     def version(self) -> str | None:
-        """The number of a version folder (``models/m/3``), None for any other."""
+        """The version number if this is a version folder (``models/m/3``), else None."""
         last = self.location.rstrip("/").rpartition("/")[2]
         return last if is_version(last) else None
 
     @property
     def default_name(self) -> str:
-        """The folder's name, of a version folder its parent's; ``model`` where that is no name for a model."""
+        """The name of the folder (of a version folder: its parent), or ``model`` if that is not a valid model name."""
         parts = self.location.rstrip("/").split("/")
         name = parts[-2] if self.version and len(parts) > 1 else parts[-1]
         return name if _NAME.fullmatch(name) else "model"
 
     def folders(self) -> list["ModelPath"]:
-        """The folders in it, sorted; none where it cannot be listed (the server will say so)."""
+        """The subfolders, sorted. Empty if the folder cannot be listed: the server will report that."""
         try:
             with os.scandir(self.location) as entries:
                 return sorted(ModelPath(entry.path) for entry in entries if entry.is_dir())
@@ -51,12 +51,12 @@ class ModelPath(NamedTuple):
 
 
 def is_version(name: str) -> bool:
-    """Whether the model servers take a folder of this name for a version."""
+    """Whether the model servers treat a folder with this name as a version."""
     return name.isascii() and name.isdigit()
 
 
 def locate(model: str | os.PathLike[str]) -> ModelPath:
-    """Find the model. Raises UsageError, which says what is wrong with it."""
+    """Find the model. Raises UsageError, which says what is wrong with the path."""
     text = os.fspath(model)
     if text.startswith("file://"):
         from urllib.parse import unquote, urlsplit

@@ -1,4 +1,4 @@
-"""Text for people and from people: shortened, counted, and read as a size or an age."""
+"""Formats text for people, and reads sizes and ages that people write."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 
 
 def shorten(text: str, length: int) -> str:
-    """The text, or its first ``length`` characters and dots."""
+    """The text, cut to ``length`` characters and `` ...`` if it is longer."""
     return text if len(text) <= length else f"{text[:length]} ..."
 
 
 def one_line(text: str, length: int | None = None) -> str:
-    """The text with every run of white space as one space, shortened to ``length`` characters."""
+    """The text with every run of white space replaced by one space, cut to ``length`` characters (None: not cut)."""
     line = " ".join(text.split())
     return line if length is None else shorten(line, length)
 
@@ -22,7 +22,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def parse_size(text: str) -> int:
-    """Bytes of a size as docker writes it: ``512m``, ``2g``, ``1.5GB``; units are powers of 1024. Raises ValueError."""
+    """Read a size in docker's notation (``512m``, ``2g``, ``1.5GB``; powers of 1024) as bytes. Raises ValueError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", text.strip().lower())
     if match is None:
         raise ValueError(f"{text!r} is not a size; write it as docker does: 512m, 2g")
@@ -30,7 +30,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_age(text: str) -> int:
-    """Seconds of a time such as ``90s``, ``30m``, ``2h``, ``7d``. Raises ValueError."""
+    """Read a time such as ``90s``, ``30m``, ``2h`` or ``7d`` as seconds. Raises ValueError."""
     match = re.fullmatch(r"(\d+)([smhd])", text)
     if match is None:
         raise ValueError(f"{text!r} is not a time; give a number and a unit, such as 90s, 30m, 2h or 7d")

@@ -1,7 +1,7 @@
-"""Measures ivdocker against scripts/bench-baseline on a stand-in server that is ready at once, what waiting costs, and
-how long a real Triton takes to stop. Run by scripts/bench.
+"""Compares ivdocker with scripts/bench-baseline on a stand-in server that is ready at once. Also measures the cost of
+waiting, and how long a real Triton takes to stop. scripts/bench runs it.
 
-It judges nothing: it prints what it measured beside what is aimed at.
+It does not pass or fail: it prints each figure with its aim.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ VALIDATE = [IVDOCKER, "validate", str(MODEL), "--image", IMAGE, "--quiet"]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=15, help="how often each comparison is made (default 15)")
+    parser.add_argument("--pairs", type=int, default=15, help="number of pairs in each comparison (default 15)")
     pairs = parser.parse_args().pairs
     print(f"{pairs} pairs, {os.cpu_count()} CPUs, Python {sys.version.split()[0]}")
     memory: list[float] = []
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def compare(what: str, aim: str, pairs: int, ours: Callable[[], float]) -> None:
-    """Ours and the shell script in turn, each pair in the other order than the one before."""
+    """Run ours and the shell script alternately. Each pair has the opposite order of the pair before."""
     ours(), baseline()
     mine, theirs = [], []
     for number in range(pairs):
@@ -108,7 +108,7 @@ def in_process() -> float:
 
 
 def readiness_lag() -> float:
-    """Milliseconds from the server's own log line to our seeing it, on a server that takes a moment to load."""
+    """Milliseconds from the server's log line that it is ready until ivdocker sees it. The server loads for 1 s."""
     import ivdocker
 
     with model(load_seconds=1.0) as folder, ivdocker.serve(folder, image=IMAGE) as server:
@@ -120,7 +120,7 @@ def readiness_lag() -> float:
 
 
 def death_lag() -> float:
-    """Milliseconds from the engine's FinishedAt to our verdict on a server that ends while it loads."""
+    """Milliseconds from the engine's FinishedAt until ivdocker's verdict, for a server that ends while it loads."""
     import ivdocker
 
     with model(load_seconds=1.0, exit_during_load=7) as folder:
@@ -138,13 +138,13 @@ def death_lag() -> float:
             finished = subprocess.run(inspect, check=True, capture_output=True, text=True).stdout
         finally:
             runner.Stop()
-    # Python reads six digits of its nanoseconds.
+    # FinishedAt has nanoseconds; Python reads only six digits.
     ended = datetime.strptime(finished.strip().rstrip("Z")[:26], "%Y-%m-%dT%H:%M:%S.%f").replace(tzinfo=timezone.utc)
     return (seen - ended.timestamp()) * 1000
 
 
 def waiting_cpu(servers: int) -> float:
-    """Percent of a core that this process takes, docker's clients not counted, while so many servers load."""
+    """CPU of this process while this many servers load, in percent of a core, without docker's client processes."""
     import ivdocker
 
     with model(load_seconds=LOAD_SECONDS + servers) as folder, ExitStack() as stopped:
@@ -174,7 +174,7 @@ def has_image(name: str) -> bool:
 
 @contextmanager
 def model(**standin: object) -> Iterator[Path]:
-    """A model folder for the stand-in, with these faults."""
+    """A model folder for the stand-in, with these settings (delays and faults)."""
     with tempfile.TemporaryDirectory() as folder:
         version = Path(folder, "m", "1")
         version.mkdir(parents=True)

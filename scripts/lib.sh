@@ -1,17 +1,17 @@
 # shellcheck shell=sh
-# What the scripts here share; each starts with: . "$(dirname "$0")/lib.sh"
-# shellcheck disable=SC2034  # the variables are for those who source this
+# Functions and variables that the scripts share. Each script begins with: . "$(dirname "$0")/lib.sh"
+# shellcheck disable=SC2034  # the scripts that source this file use the variables
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 script=${0##*/}
-# What pip may take for the base image of scripts/images, whatever machine it runs on.
+# pip options: only wheels that run on the base image of scripts/images, on whatever machine pip runs.
 wheels_of_the_base="--only-binary=:all: --python-version=3.11 --platform=manylinux_2_35_x86_64 --platform=manylinux_2_28_x86_64
     --platform=manylinux_2_17_x86_64 --platform=manylinux2014_x86_64"
 export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 
 say() { printf '%s: %s\n' "$script" "$*" >&2; }
 
-# fail CODE MESSAGE: exit codes are those of ivdocker, 3 is "this machine is not able to".
+# fail CODE MESSAGE: exit codes are those of ivdocker; 3 means "this machine cannot do it".
 fail() {
     code=$1
     shift
@@ -27,12 +27,12 @@ is_root() { [ "$(id -u)" -eq 0 ]; }
 
 can_install() { is_root && have apt-get; }
 
-# limit SECONDS COMMAND...: macOS has no timeout(1); there the command runs without a limit.
+# limit SECONDS COMMAND...: without timeout(1), as on macOS, the command runs without a limit.
 limit() {
     if have timeout; then timeout --kill-after=5 "$@"; else shift && "$@"; fi
 }
 
-# quietly COMMAND...: its output is shown only if it fails.
+# quietly COMMAND...: shows the command's output only if it fails.
 quietly() {
     output=$(mktemp)
     status=0
@@ -42,7 +42,7 @@ quietly() {
     return "$status"
 }
 
-# install_packages NAME...: only after can_install.
+# install_packages NAME...: call can_install first.
 install_packages() {
     say "apt-get install $*"
     quietly apt-get update || say "apt-get update failed; trying with the lists that are there"
@@ -51,7 +51,7 @@ install_packages() {
 
 content_hash() { if have sha256sum; then sha256sum; else shasum -a 256; fi | cut -c 1-16; }
 
-# find_python CODE: the first interpreter of 3.10 or later that runs CODE.
+# find_python CODE: prints the path of the first Python 3.10 or later that runs CODE without an error.
 find_python() {
     for candidate in python3 python3.14 python3.13 python3.12 python3.11 python3.10 /usr/bin/python3; do
         if "$candidate" -c "import sys; assert sys.version_info >= (3, 10); $1" >/dev/null 2>&1; then
@@ -62,7 +62,7 @@ find_python() {
     return 1
 }
 
-# setup_venv EXTRA: .venv in the checkout with ivdocker and that extra, unless it is there already.
+# setup_venv EXTRA: makes .venv in the checkout with ivdocker and that extra, unless it is up to date.
 setup_venv() {
     venv=$root/.venv
     wanted="$root $1 $(cat "$root"/setup.cfg "$root"/setup.py 2>/dev/null | content_hash)"

@@ -1,4 +1,4 @@
-"""The command line: ``main`` dispatches, one file per command.
+"""The command line: ``main`` finds the command, and each command has one file.
 
-What a command needs beyond its arguments is imported when it runs: sh alone takes 100 ms.
+Imports that only a command needs happen when it runs: sh alone takes 100 ms.
 """

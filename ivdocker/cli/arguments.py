@@ -1,4 +1,4 @@
-"""Every option of every command, declared once. Its ``dest`` is the name of the field or parameter that it sets."""
+"""Declares every option of every command once. ``dest`` is the name of the field or parameter that the option sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ R = TypeVar("R", bound=tuple[Any, ...])
 
 
 class Command(NamedTuple):
-    """``summary`` is its line in ``ivdocker --help``, ``description`` the text of its own."""
+    """``summary``: the line in ``ivdocker --help``. ``description``: the text in the command's own help."""
 
     summary: str
     description: str
@@ -30,8 +30,8 @@ def parser_of(name: str) -> Parser:
 
 
 def record_from(record: type[R], arguments: argparse.Namespace) -> R:
-    """One of the front door's records, from the options that are named as its fields."""
-    fields = getattr(record, "_fields")  # noqa: B009  (of a NamedTuple)
+    """Fill a record from the options that have the names of its fields."""
+    fields = getattr(record, "_fields")  # noqa: B009  (it is a NamedTuple)
     return record(**{name: value for name, value in vars(arguments).items() if name in fields})
 
 
@@ -52,18 +52,18 @@ def _validate(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="send N requests made up for the model's inputs (default 3)",
     )
-    add("--seed", type=int, default=0, metavar="S", help="seed of what is made up (default 0)")
+    add("--seed", type=int, default=0, metavar="S", help="random seed for --synthesize (default 0)")
     add("--deterministic", action="store_true", help="send each request twice; the answers must be equal")
-    add("--record", metavar="FILE", help="write requests and answers as JSON Lines, when the model is blessed")
-    add("--warmup", metavar="DIR", help="make DIR a copy of a blessed SavedModel that warms up with these requests")
-    add("--against", metavar="IMAGE", help="run this image first; the others must answer as it does")
+    add("--record", metavar="FILE", help="write requests and answers as JSON Lines, if the model is blessed")
+    add("--warmup", metavar="DIR", help="copy a blessed SavedModel to DIR, with these requests as its warm-up")
+    add("--against", metavar="IMAGE", help="run this image first; the others must give the same answers")
     _add_budgets(parser)
     add("--jobs", type=int, default=1, metavar="N", help="images validated at the same time (default 1)")
-    add("--tries", type=int, default=1, metavar="N", help="how often to try what may change (default 1)")
+    add("--tries", type=int, default=1, metavar="N", help="how often to try, if the failure may go away (default 1)")
     add("--json", metavar="FILE|-", help="write the report as JSON")
-    add("--blessing", metavar="DIR", help="write INFRA_BLESSED or INFRA_NOT_BLESSED there")
-    add("--evidence", metavar="DIR", help="write down there what happens, while it happens")
-    add("--keep", action="store_true", help="leave a container that failed, and say how to look into it")
+    add("--blessing", metavar="DIR", help="write INFRA_BLESSED or INFRA_NOT_BLESSED to DIR")
+    add("--evidence", metavar="DIR", help="save logs, events, states and requests in DIR during the run")
+    add("--keep", action="store_true", help="do not remove a container that failed, and say how to look into it")
     add("--graceful-stop", action="store_true", help="SIGTERM must end the server with 0 or 143, without docker's init")
     add("--find-memory", action="store_true", help="find the smallest --memory under which it loads and answers")
     add("--dry-run", action="store_true", help="print the commands and do nothing")
@@ -85,14 +85,14 @@ def _logs(parser: argparse.ArgumentParser) -> None:
 
 def _prune(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--dry-run", action="store_true", help="say what would be removed")
+    add("--dry-run", action="store_true", help="only print what would be removed")
     add(
         "--older-than",
         type=_typed(parse_age),
         metavar="TIME",
-        help="only those made longer ago, such as 90s, 30m, 2h, 7d",
+        help="only those older than TIME, such as 90s, 30m, 2h, 7d",
     )
-    add("--all", action="store_true", help="also those kept with --keep, and those whose owner is on another machine")
+    add("--all", action="store_true", help="also those left by --keep, and those whose owner is on another machine")
     _add_engine(parser)
 
 
@@ -105,12 +105,12 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "model", metavar="MODEL", help="the model's folder, or a URI that the server opens (gs://..., s3://...)"
     )
     parser.add_argument("--server", default="auto", metavar="KIND", help=f"auto (default), {', '.join(KINDS)}")
-    group = parser.add_argument_group("--server http", "where a server that is none of the others takes its requests")
-    group.add_argument("--port", type=_port, metavar="PORT", help="its port in the container (default 8080)")
+    group = parser.add_argument_group("--server http", "port and paths, for a server of no other kind")
+    group.add_argument("--port", type=_port, metavar="PORT", help="the server's port in the container (default 8080)")
     group.add_argument(
         "--ready-path", type=_path, metavar="PATH", help="answers 2xx once the model is loaded (default /health)"
     )
-    group.add_argument("--predict-path", type=_path, metavar="PATH", help="takes requests (default /predict)")
+    group.add_argument("--predict-path", type=_path, metavar="PATH", help="accepts requests (default /predict)")
     parser.add_argument("--model-name", metavar="NAME", help="the name to serve it by (default: from its folder)")
     parser.add_argument(
         "--timeout",
@@ -123,27 +123,27 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_container(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("container", "how docker runs the server; words and units are docker's")
+    group = parser.add_argument_group("container", "how docker runs the server; values and units as for docker run")
     _add_engine(group)
     add = group.add_argument
     add("--pull", choices=("missing", "always", "never"), default="missing", help="default: missing")
-    add("--env", action=_Variables, default={}, metavar="K[=V]", help="a variable; K alone: from here")
+    add("--env", action=_Variables, default={}, metavar="K[=V]", help="a variable; K alone: from this environment")
     add("--env-file", action="append", type=_file, default=[], dest="env_files", metavar="FILE")
-    add("--memory", metavar="SIZE", help="such as 2g; no swap beyond it")
+    add("--memory", metavar="SIZE", help="such as 2g; without extra swap")
     add("--cpus", metavar="N")
     add("--gpus", metavar="all|N")
     add("--shm-size", metavar="SIZE")
     add("--platform", metavar="OS/ARCH")
     add("--user", metavar="UID[:GID]")
     add("--network", metavar="NETWORK")
-    add("--hardened", action="store_true", help="no capabilities, read-only root, bounded number of processes")
-    add("--offline", action="store_true", help="no way out of the container: nothing can be downloaded")
+    add("--hardened", action="store_true", help="no capabilities, read-only root, limited number of processes")
+    add("--offline", action="store_true", help="no network access from the container: it can download nothing")
     add(
         "--grace",
         type=float,
         dest="grace_s",
         metavar="SECONDS",
-        help="from SIGTERM until SIGKILL (default 10 with --graceful-stop, else 0.5)",
+        help="time from SIGTERM to SIGKILL (default 10 with --graceful-stop, else 0.5)",
     )
     add(
         "--docker-arg",
@@ -151,7 +151,7 @@ def _add_container(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="docker_args",
         metavar="ARG",
-        help="passed on to docker run: --docker-arg=--cpuset-cpus=0",
+        help="another flag of docker run: --docker-arg=--cpuset-cpus=0",
     )
 
 
@@ -159,7 +159,7 @@ def _add_budgets(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("budgets", "limits; a run that exceeds one is not blessed")
     add = group.add_argument
     add("--repeat", type=int, default=1, metavar="N", help="send all requests N times (default 1)")
-    add("--concurrency", type=int, default=1, metavar="N", help="N requests at a time (default 1)")
+    add("--concurrency", type=int, default=1, metavar="N", help="send N requests at the same time (default 1)")
     add(
         "--max-load-seconds",
         type=float,
@@ -167,7 +167,7 @@ def _add_budgets(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="from the container's start until the model is ready",
     )
-    add("--max-first-ms", type=float, dest="first_ms", metavar="MS", help="the first answer")
+    add("--max-first-ms", type=float, dest="first_ms", metavar="MS", help="latency of the first answer")
     for rank in ("p50", "p95", "p99"):
         add(
             f"--max-{rank}-ms",
@@ -190,17 +190,17 @@ def _add_budgets(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="peak memory of the server, such as 2g",
     )
-    add("--max-log-errors", type=int, dest="log_errors", metavar="N", help="lines of its log that report an error")
+    add("--max-log-errors", type=int, dest="log_errors", metavar="N", help="error lines in the server's log")
 
 
 def _add_verbosity(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group()
     group.add_argument("-v", "--verbose", action="store_true", help="show requests and answers too")
-    group.add_argument("-q", "--quiet", action="store_true", help="show the verdict alone")
+    group.add_argument("-q", "--quiet", action="store_true", help="show only the verdict")
 
 
 def _typed(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """argparse drops the text of a ValueError."""
+    """Keep the text of a ValueError, which argparse would drop."""
 
     def convert(text: str) -> Any:
         try:
@@ -246,7 +246,7 @@ def _text_of_file(path: str) -> str:
 
 
 class _Variables(argparse.Action):
-    """``NAME=VALUE``, or ``NAME`` with its value from the environment, into one dict."""
+    """Collects ``NAME=VALUE``, or ``NAME`` with its value from the environment, in one dict."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:  # noqa: ARG002
         name, equals, value = values.partition("=")
@@ -275,19 +275,19 @@ COMMANDS = {
         _add_engine,
     ),
     "ps": Command(
-        "list the containers of ivdocker that are there",
-        "List the containers of ivdocker, running or not, and what became of their owner.",
+        "list ivdocker's containers",
+        "List ivdocker's containers, running or not, and whether their owner still lives.",
         _add_engine,
     ),
     "logs": Command(
-        "show the log of one of them",
-        "Show the log of a container of ivdocker (see ivdocker ps for the names).",
+        "show the log of one of ivdocker's containers",
+        "Show the log of one of ivdocker's containers (ivdocker ps lists the names).",
         _logs,
     ),
     "prune": Command(
-        "remove those whose owner is gone",
-        "Remove the containers of ivdocker whose owner is gone. One whose owner lives is never touched, nor one that"
-        " ivdocker did not make.",
+        "remove ivdocker's containers whose owner is gone",
+        "Remove ivdocker's containers whose owner is gone. Containers whose owner lives, and"
+        " containers that ivdocker did not make, are not touched.",
         _prune,
     ),
 }

@@ -1,7 +1,7 @@
-"""``ivdocker``: finds the command, runs it, turns what is raised into one line and an exit code.
+"""``ivdocker``: finds and runs the command, and turns an exception into one line and an exit code.
 
-The command line is parsed first; then ``commands/NAME.py`` is imported, and with it all that the command needs:
-``--version``, ``--help`` and a usage error need none of it.
+It parses the command line first, and then imports ``commands/NAME.py`` with everything that the command needs.
+``--version``, ``--help`` and usage errors do without these imports.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Prepare = Callable[[str, argparse.Namespace], AbstractContextManager[None]]
 
 
 class _Signalled(BaseException):
-    """A signal asked for an end. No Exception: whoever catches those means others."""
+    """A signal came. It is not an Exception, so that ``except Exception`` does not catch it."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
@@ -37,9 +37,9 @@ class _Signalled(BaseException):
 
 
 def main(argv: Sequence[str] | None = None, prepare: Prepare = lambda _command, _arguments: nullcontext()) -> int:
-    """Run one command; returns its exit code: 0 blessed, 1 not blessed, 2 usage, 3 no verdict, 128 + n signal n.
+    """Run one command. Return its exit code: 0 blessed, 1 not blessed, 2 usage, 3 no verdict, 128 + n signal n.
 
-    ``prepare`` is entered once the arguments are known to be good, while the command is imported and runs.
+    The context manager ``prepare`` is entered when the arguments are valid, before the command is imported and run.
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
@@ -57,8 +57,8 @@ def main(argv: Sequence[str] | None = None, prepare: Prepare = lambda _command, 
 
 
 def run_and_exit() -> NoReturn:
-    """The program: main, and out. Python's own taking down of 400 modules takes 50 ms and changes nothing more."""
-    # Nearly all that is imported stays: looking through it for garbage every 700 objects costs 10 ms.
+    """Run main and exit at once: Python's normal cleanup of 400 modules would take 50 ms for nothing."""
+    # Imports create almost no garbage. To search for it every 700 objects (the default) would cost 10 ms.
     gc.set_threshold(200_000)
     try:
         exit_code = main(prepare=prepare)
@@ -82,7 +82,7 @@ def _parser() -> Parser:
         prog="ivdocker",
         usage="ivdocker [--version] [--help] COMMAND ...",
         description="Will this model load and answer in the exact server image that we deploy?",
-        epilog=f"commands (ivdocker COMMAND --help tells more):\n{commands}\n\n"
+        epilog=f"commands (for details: ivdocker COMMAND --help):\n{commands}\n\n"
         "exit codes: 0 blessed, 1 not blessed, 2 usage, 3 no verdict (the environment's fault),\n"
         "130 or 143 interrupted by SIGINT or SIGTERM, after everything was removed",
         formatter=argparse.RawDescriptionHelpFormatter,
@@ -111,8 +111,8 @@ def _guarded(run: Callable[[], int]) -> int:
         hint = f"; {failure.hint}" if failure.hint else ""
         return _say(f"error: {failure.code}: {failure.message}{hint}", EXIT_NO_VERDICT if failure.is_environment else 1)
     except Exception:  # noqa: BLE001
-        # Python's own exit code for it would be 1, and that is a verdict on the model.
-        import traceback  # only for a bug: it takes 5 ms
+        # Python would exit with 1, but 1 is a verdict on the model.
+        import traceback  # imported only for a bug, because it takes 5 ms
 
         traceback.print_exc()
         return _say("error: this is a bug in ivdocker; please report it with the lines above", EXIT_NO_VERDICT)
@@ -123,7 +123,7 @@ def _on_signal(signum: int, _frame: object) -> None:
 
 
 def _deafen() -> None:
-    """The exit code is known: a further signal changes nothing any more."""
+    """Ignore further signals: the exit code is decided."""
     for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(each, signal.SIG_IGN)
 

@@ -1,4 +1,4 @@
-"""argparse, with errors in one line."""
+"""An argparse parser that prints errors in one line."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ EXIT_USAGE = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line and exits with 2. An option must be spelled out: an abbreviation that works today
-    may be ambiguous tomorrow."""
+    """Prints an error in one line and exits with 2. Options cannot be abbreviated: a new option could make an
+    abbreviation ambiguous."""
 
     def __init__(self, formatter: type[argparse.HelpFormatter] = argparse.HelpFormatter, **options: object) -> None:
-        # argparse makes a formatter for each option, and for its width would import shutil, which takes 3 ms.
+        # argparse makes a formatter for each option. To find its width it would import shutil, which takes 3 ms.
         options["formatter_class"] = lambda prog: formatter(prog, width=_columns() - 2)
         super().__init__(**options, allow_abbrev=False)  # type: ignore[arg-type]
 
@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _columns() -> int:
-    """The terminal's width, as shutil.get_terminal_size finds it."""
+    """The terminal's width, found in the same way as shutil.get_terminal_size does."""
     try:
         return int(os.environ["COLUMNS"])
     except (KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""What the program does ahead of a run, while it still imports what the run needs."""
+"""Work that the program starts early, while it still imports the modules for the run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ivdocker.cli.quick_start import import_sh
 
 @contextlib.contextmanager
 def prepare(command: str, arguments: argparse.Namespace) -> Iterator[None]:
-    """For a command that makes a container: the watchdog starts, and docker lists the orphans of earlier runs."""
+    """For commands that make a container: start the watchdog, and list the orphans of earlier runs."""
     import_sh()
-    # A ServingSpec may name another engine.
+    # With --spec the engine is not known yet: the ServingSpec may name another one.
     if command not in ("validate", "serve") or getattr(arguments, "dry_run", False) or getattr(arguments, "spec", None):
         yield
         return

@@ -1,9 +1,9 @@
-"""Imports sh in a third of the time, in this program, where nobody awaits or asks for its version.
+"""Imports sh in a third of the time, for the command line program only.
 
-sh imports asyncio for those who await, importlib.metadata for its version, inspect for callables that take output and
-platform for the system's name; logging imports linecache and textwrap for tracebacks. Meanwhile stand-ins take their
-places; they are gone afterwards, and whoever imports one later gets the real one. In somebody else's process that would
-not be ours to do: the library imports sh as it is.
+sh imports modules that this program does not need: asyncio for await, importlib.metadata for sh's version, inspect for
+output callbacks, platform for the system's name. logging imports linecache and textwrap for tracebacks. While sh is
+imported, stand-ins replace these modules. They are removed afterwards, so later imports get the real modules. The
+library does not do this in other people's processes: it imports sh normally.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import ModuleType
 
 
 class _StandIn(ModuleType):
-    """A module with the names that sh uses while it is imported; once that is over it asks the real one for others."""
+    """A module with the names that the import of sh uses. Afterwards it forwards other names to the real module."""
 
     def __init__(self, name: str, real: Callable[[], ModuleType], **names: object) -> None:
         super().__init__(name)
@@ -29,7 +29,7 @@ class _StandIn(ModuleType):
 
 
 def import_sh() -> None:
-    """Import ivdocker's process module, and sh with it."""
+    """Import ivdocker.process.run, and sh with it."""
     stand_ins = {
         "asyncio": _StandIn("asyncio", _asyncio, Queue=object, get_running_loop=_no_loop),
         "importlib.metadata": _StandIn(
@@ -47,7 +47,7 @@ def import_sh() -> None:
     try:
         import ivdocker.process.run  # noqa: F401
     except Exception:  # noqa: BLE001
-        # An sh that needs more of them; it is imported again, with the real ones.
+        # This version of sh needs more names: it will be imported again later, with the real modules.
         for name in ("sh", "ivdocker.process.run"):
             sys.modules.pop(name, None)
     finally:

@@ -1,4 +1,4 @@
-"""Where the server's ports are to be reached from here. Pure."""
+"""Works out the addresses at which this machine reaches the server's ports. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ _WILDCARDS = ("", "0.0.0.0", "::")
 
 
 def publish_address(wanted: str, remote_host: str | None) -> str:
-    """The address on which ports are published: loopback, where nothing else is wanted. Raises UsageError."""
+    """The address on which ports are published (default: loopback). Raises UsageError if the engine is remote and
+    ``wanted`` is empty."""
     if not wanted and remote_host:
         raise UsageError(
             f"the engine is on another machine ({remote_host}), whose loopback cannot be reached from here; name an"
@@ -23,10 +24,10 @@ def publish_address(wanted: str, remote_host: str | None) -> str:
 def addresses(
     state: ContainerState, ports: Mapping[str, int], remote_host: str | None = None, own_network: str | None = None
 ) -> dict[str, str] | None:
-    """``host:port`` by protocol; None while one of the ports has no binding yet.
+    """``host:port`` by protocol. None while a port has no binding yet.
 
-    ``remote_host``: the engine's machine where that is not this one. ``own_network``: the network in which the
-    container has an address of its own, where nothing is published.
+    ``remote_host``: the engine's machine, if it is not this one. ``own_network``: the network in which the container
+    has its own address, if no ports are published.
     """
     found: dict[str, str] = {}
     for protocol, port in ports.items():

@@ -1,4 +1,4 @@
-"""The contract of TFX's InfraValidator for whatever runs a model server."""
+"""The interface that TFX's InfraValidator expects of a model server runner."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ class BaseModelServerRunner(abc.ABC):
                                  |                                |
                                  +------------> Aborted <---------+   the server ended, or was removed
 
-    ``Stop()`` leads to End from every state. A job that was aborted is never taken up again: make another runner.
+    ``Stop()`` leads to End from every state. An aborted job cannot be restarted: make another runner.
     """
 
     @abc.abstractmethod
     def Start(self) -> None:
-        """Start the server and do not wait for it. A second call is an AssertionError."""
+        """Start the server and do not wait for it. A second call raises AssertionError."""
 
     @abc.abstractmethod
     def WaitUntilRunning(self, deadline: float) -> None:
-        """Return once the server's job runs; that says nothing of the model.
+        """Wait until the server's job runs. The model may not be loaded yet.
 
         ``deadline``: UTC timestamp in seconds. Raises JobAborted, DeadlineExceeded; AssertionError before Start().
         """
 
     @abc.abstractmethod
     def GetEndpoint(self) -> str:
-        """``"host:port"`` of the server. AssertionError before it runs."""
+        """``"host:port"`` of the server. Raises AssertionError before the server runs."""
 
     @abc.abstractmethod
     def GetLogs(self) -> str | None:
-        """What the server has written so far, also after its death; None before Start(). Raises nothing."""
+        """The server's log so far, also after its end. None before Start(). Raises nothing."""
 
     @abc.abstractmethod
     def Stop(self) -> None:
-        """End the server gracefully and remove all that Start() made. Blocks, raises nothing, may be called at any
-        time and any number of times."""
+        """Stop the server gracefully and remove everything that Start() made. Blocks. Raises nothing. May be called at
+        any time and any number of times."""

@@ -36,18 +36,18 @@ log = logging.getLogger("ivdocker")
 
 _POLL_S = 0.02
 _FATAL_LINE_GRACE_S = 0.5
-"""Seconds that a server gets to end by itself after a fatal line: its exit code belongs to the evidence."""
+"""Seconds to wait for the server's own end after a fatal log line, because its exit code is evidence."""
 _READ_LOG_S = 10.0
 _REMOVE_MARGIN_S = 10.0
-"""Seconds beyond the grace period in which stop() goes on trying to remove the container."""
+"""Seconds after the grace period during which stop() still tries to remove the container."""
 
 
 class State(enum.Enum):
-    """How far a container is; it only ever moves on.
+    """The state of a container. It never goes back to an earlier state.
 
-    ``INITIAL``: nothing was made. ``STARTING``: start() is under way. ``SCHEDULED``: docker run has returned.
-    ``RUNNING``: it runs, and its ports are published. ``STOPPING``: it is being stopped and removed. ``ENDED``: all
-    that start() made is gone, or left as it is on purpose.
+    ``INITIAL``: nothing was made. ``STARTING``: start() is running. ``SCHEDULED``: docker run has returned.
+    ``RUNNING``: the container runs, and its ports are published. ``STOPPING``: it is being stopped and removed.
+    ``ENDED``: everything that start() made is removed, or left in place on purpose.
     """
 
     INITIAL = 0
@@ -59,19 +59,19 @@ class State(enum.Enum):
 
 
 class _End(NamedTuple):
-    """How a container is to end: what :meth:`Container.stop` and :meth:`Container.leave` differ in."""
+    """How to end a container: :meth:`Container.stop` removes it, :meth:`Container.leave` does not."""
 
     deadline: clock.Deadline
     leave: bool
 
 
 class Container:
-    """A container and all that comes with it.
+    """A container and everything that belongs to it.
 
-    ``model``: a folder or a URI. ``binary``: ours or TFX's own ServingBinary. The constructor remembers them and does
-    nothing else. Whatever :meth:`start` acquires registers its end on one stack, and :meth:`stop` unwinds that: the
-    server is stopped, its log and state are read, the container and its network are removed, the watch, the evidence
-    and at last the watchdog end. Every method may be called from any thread.
+    ``model``: a folder or a URI. ``binary``: our ServingBinary or TFX's. The constructor only stores its arguments.
+    For each thing that :meth:`start` acquires it puts a clean-up function on one stack. :meth:`stop` unwinds the stack:
+    it stops the server, reads its log and state, removes the container and its network, and ends the watch, the
+    evidence and finally the watchdog. All methods are thread-safe.
     """
 
     def __init__(
@@ -83,30 +83,30 @@ class Container:
         on_pull: OnPull = lambda _output, _progress: None,
     ) -> None:
         self.name = ""
-        """From start() on."""
+        """Set by start()."""
         self.evidence = _evidence(options.evidence)
         self.exit_code_after_sigterm: int | None = None
-        """With ``options.graceful_stop``, once it is stopped."""
+        """Set by stop() with ``options.graceful_stop``."""
         self.was_removed = False
         self._engine, self._model, self._binary, self._options = engine, model, binary, options
         self._grace_s = GRACE_S if options.grace_s is None else options.grace_s
         self._launch = Launch(engine, options, on_pull)
         self._state = State.INITIAL
         self._lock = threading.RLock()
-        """Of the state, the stack and the watch."""
+        """Protects the state, the stack and the watch."""
         self._ends = contextlib.ExitStack()
         self._end = _End(clock.Deadline.after(0), leave=False)
         self._start_thread = 0
         self._start_is_over = threading.Event()
         self._stopping = threading.Event()
         self._ending = threading.RLock()
-        """Held by whoever unwinds the stack."""
+        """Held by the thread that unwinds the stack."""
         self._spec: ContainerSpec | None = None
         self._seen: ContainerState | None = None
         self._endpoint: Endpoint | None = None
         self._watch: ContainerWatch | None = None
         self._last_log: str | None = None
-        """The whole log, read before the container was removed."""
+        """The log, read before the container was removed."""
 
     @property
     def state(self) -> State:
@@ -114,35 +114,35 @@ class Container:
 
     @property
     def was_made(self) -> bool:
-        """Whether there has been a container."""
+        """Whether docker run has created the container."""
         return self._launch.is_made
 
     @property
     def pull_seconds(self) -> float | None:
-        """Seconds that the pull took; None when there was none."""
+        """How long the pull took, in seconds. None if there was no pull."""
         return self._launch.pull_seconds
 
     @property
     def image_id(self) -> str | None:
-        """The image's ID, once the container runs."""
+        """The image's ID. None until the container runs."""
         return self._seen.image_id if self._seen else None
 
     @property
     def command(self) -> str | None:
-        """The docker command that runs the same server in a terminal, from start() on. Secrets are not in it."""
+        """The docker command that runs the same server in a terminal, without secrets. None before start()."""
         return self._engine.foreground_command(self._spec, self._options.offline) if self._spec else None
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where the server is reached, once the container runs (an AssertionError before)."""
+        """The server's addresses. Raises AssertionError before the container runs."""
         assert self._endpoint is not None, "the model server is not running yet; call WaitUntilRunning() first."
         return self._endpoint
 
     def start(self) -> None:
-        """Run the container and do not wait for the server; an image that is missing is pulled (``options.pull``).
+        """Run the container and do not wait for the server. Pulls a missing image (see ``options.pull``).
 
-        Raises EnvironmentFailed, UsageError, GracefulShutdown, and then all that was made is removed again. A second
-        call is an AssertionError.
+        Raises EnvironmentFailed, UsageError, GracefulShutdown, after everything made so far is removed. A second call
+        raises AssertionError.
         """
         with self._lock:
             assert self._state is State.INITIAL, "You cannot start model server multiple times."
@@ -151,7 +151,7 @@ class Container:
         try:
             self._acquire()
         except BaseException as error:
-            # Nothing of the start is under way any more, and who stops us waits for that.
+            # The start is over: stop() in another thread waits for this event.
             self._start_is_over.set()
             self.stop()
             if isinstance(error, EngineError):
@@ -166,7 +166,7 @@ class Container:
     def wait_until_running(self, deadline: clock.Deadline) -> None:
         """Wait until the container runs and its ports are published.
 
-        Raises JobAborted when it has ended, DeadlineExceeded, EnvironmentFailed when the engine does not answer; an
+        Raises JobAborted if the container has ended, DeadlineExceeded, EnvironmentFailed if the engine does not answer,
         AssertionError before start().
         """
         assert self._state is not State.INITIAL, "container has not been started."
@@ -183,13 +183,13 @@ class Container:
                 self._advance(State.RUNNING)
                 return
             clock.sleep(min(_POLL_S, deadline.remaining))
-        status = self._seen.status if self._seen else "not looked at"
+        status = self._seen.status if self._seen else "unknown"
         text = f"the container was not running with its ports published after {stopwatch.seconds:.1f} s"
         raise DeadlineExceeded(failure=Failure("engine-timeout", f"{text} (status: {status})"))
 
     def check(self) -> None:
-        """Raises what has happened to the server: JobAborted, ValidationFailed, EnvironmentFailed; GracefulShutdown
-        when it was stopped. Costs next to nothing."""
+        """Raise an error if the server can no longer become ready or answer: JobAborted, ValidationFailed,
+        EnvironmentFailed; GracefulShutdown if it was stopped. Cheap: makes no docker call."""
         guard.raise_if_requested()
         if self._stopping.is_set():
             raise GracefulShutdown("the model server was stopped")
@@ -211,30 +211,30 @@ class Container:
                 raise error_for(failure)
 
     def log(self) -> str:
-        """All that the server has written by now: the beginning (256 KiB) and the end (1 MiB) of it, stdout and stderr
-        as they came. A docker call while the server runs; what is known already once it has ended. Raises nothing."""
+        """The server's log so far: the beginning (256 KiB) and the end (1 MiB), stdout and stderr in order of arrival.
+        Makes a docker call while the server runs, but not after its end. Raises nothing."""
         if self._last_log is None and self.was_made:
             with contextlib.suppress(EngineError):
                 return self._read_log()
         return self.log_so_far()
 
     def log_so_far(self) -> str:
-        """What was read along of the log: some milliseconds behind, and without a docker call."""
+        """The part of the log that the watch has read: some milliseconds old, but without a docker call."""
         watch = self._watch_it()
         return self._last_log if self._last_log is not None else watch.log if watch else ""
 
     def measure(self) -> UsageWatch:
-        """Begin to sample what the container takes, once it runs; the caller closes it."""
+        """Start to sample the container's memory and CPU time. The container must run. The caller closes the result."""
         assert self._seen is not None, "container is not running."
         return UsageWatch(self._engine, self._seen)
 
     def stop(self) -> None:
-        """Stop the server, read its log and state, remove all that start() made. Blocks and raises nothing; may be
-        called at any time, from any thread, any number of times."""
+        """Stop the server, read its log and state, and remove everything that start() made. Blocks. Raises nothing. May
+        be called at any time, from any thread, any number of times."""
         self._finish(leave=False)
 
     def leave(self) -> str | None:
-        """Instead of stop(): leave the container as it is, for somebody to look into; its name, if there is one."""
+        """Call this instead of stop() to leave the container for inspection. Return its name, None if none was made."""
         self._finish(leave=True)
         return self.name if self.was_made else None
 
@@ -243,7 +243,7 @@ class Container:
         return server_of(self._binary)
 
     def _acquire(self) -> None:
-        """Each thing registers its end before it can exist; what is registered last ends first."""
+        """Register each clean-up function before its resource can exist. The last one registered runs first."""
         options, ends = self._options, self._ends
         guard.add(self)
         here = ends.enter_context(session.held(self._engine))
@@ -278,23 +278,23 @@ class Container:
         with self._ending:
             if self._state is not State.ENDED:
                 self._unwind(leave)
-        # Also when another thread was faster: only the main thread can put signal handlers back.
+        # Also if another thread did the clean-up: only the main thread can restore signal handlers.
         guard.remove(self)
 
     def _unwind(self, leave: bool) -> None:
         self._advance(State.STOPPING)
         self._end = _End(clock.Deadline.after(self._grace_s + _REMOVE_MARGIN_S), leave)
-        # A docker run under way in another thread is left to end: cut short, its container may come later.
+        # Wait for a docker run in another thread: if it were killed, its container might still appear later.
         if self._start_thread != threading.get_ident():
             self._start_is_over.wait(self._end.deadline.remaining)
         try:
             self._ends.close()
-        except Exception as error:  # noqa: BLE001  (who stops a server is not to be kept from going on)
-            log.warning("%s was not ended as it should be: %r", self.name, error)
+        except Exception as error:  # noqa: BLE001  (stop() raises nothing)
+            log.warning("could not clean up %s completely: %r", self.name, error)
         self._advance(State.ENDED)
 
     def _stop_server(self) -> None:
-        """Evidence before removal: the state before and after, the exit code, the whole log."""
+        """Stop the server, and save the evidence before the removal: both states, the exit code, the log."""
         watch = self._watch_it()
         if watch:
             watch.expect_end()
@@ -334,8 +334,8 @@ class Container:
             self._watch.close()
 
     def _watch_it(self) -> ContainerWatch | None:
-        """The watch, which begins once it is asked for. Not in start(): its docker logs would compete with the first
-        docker inspect, which the user waits for."""
+        """Return the watch; the first call starts it. start() does not: docker logs would slow down the first docker
+        inspect, for which the user waits."""
         with self._lock:
             if self._watch is None and self.was_made and self._state is not State.ENDED:
                 server = self._server
@@ -350,7 +350,7 @@ class Container:
             raise EnvironmentFailed(failure=self._engine_failure(error)) from None
 
     def _endpoint_of(self, state: ContainerState) -> Endpoint | None:
-        """None while a port has no binding yet."""
+        """The endpoint. None while a port has no binding yet."""
         server = self._server
         own_network = self.name if self._options.offline else None
         found = addresses(state, server.ports, self._engine.remote_host, own_network)

@@ -1,4 +1,4 @@
-"""Writes down what happens while it happens, so that a run that is killed leaves it too."""
+"""Saves evidence during the run, so that even a killed run leaves it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ log = logging.getLogger("ivdocker")
 
 _CALL_S = 10.0
 _LOG_END_S = 10.0
-"""Seconds in which docker may write down the rest of the log of a server that has ended."""
+"""Seconds to wait for docker to write the rest of the log after the server's end."""
 _EVENTS_S = 0.2
-"""Seconds in which docker may write down the removal."""
+"""Seconds to wait for docker to write the events of the removal."""
 
 
 class Evidence:
     """A folder for one attempt on one image.
 
     ``command.txt``, ``server.stdout.log`` and ``server.stderr.log`` (with the engine's timestamps), ``events.jsonl``,
-    ``inspect.json`` (before it is stopped), ``inspect-ended.json`` (stopped, before it is removed), ``version.json``,
-    ``requests.jsonl``. docker itself writes logs and events.
+    ``inspect.json`` (before the stop), ``inspect-ended.json`` (between stop and removal), ``version.json``,
+    ``requests.jsonl``. docker itself writes the logs and events into the files.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -44,7 +44,7 @@ class Evidence:
         self._lock = threading.Lock()
 
     def begin(self, command: str) -> None:
-        """Raises UsageError when the folder cannot be written."""
+        """Make the folder and save the command. Raises UsageError if the folder cannot be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "command.txt").write_text(command + "\n", "utf-8")
@@ -52,7 +52,7 @@ class Evidence:
             raise UsageError(f"cannot write evidence to {str(self.folder)!r}: {error.strerror}") from None
 
     def container_made(self, engine: Engine, name: str, session: Session) -> None:
-        """From now on docker writes its log and its events."""
+        """Start the docker commands that write the container's log, its events and the engine's version."""
         words = argv.logs(name, timestamps=True)
         self._log_writer = self._start(engine, session, words, "server.stdout.log", "server.stderr.log")
         for words, file in ((argv.events(name), "events.jsonl"), (argv.version(), "version.json")):
@@ -60,25 +60,25 @@ class Evidence:
             self._writers += [writer] if writer else []
 
     def inspect(self, engine: Engine, spec: ContainerSpec, file: str) -> None:
-        """Write down the container's state as it is now."""
+        """Save the container's current state."""
         with contextlib.suppress(EngineError, ValueError):
             record = json.loads(engine.inspect_text(spec.name, timeout_s=_CALL_S))
             _redact(record, spec.env)
             self._write(file, json.dumps(record, indent=2) + "\n")
 
     def container_ended(self) -> None:
-        """Wait until the whole log is written, before the container is removed and its log with it."""
+        """Wait until docker has written the whole log: the removal of the container deletes it."""
         if self._log_writer:
             with contextlib.suppress(Exception):
                 self._log_writer.pump(bytes, bytes, clock.Deadline.after(_LOG_END_S))
             self._log_writer = None
 
     def outcome(self, record: dict[str, Any]) -> None:
-        """A request and its answer."""
+        """Save a request and its response."""
         self._append("requests.jsonl", json.dumps(record, ensure_ascii=False) + "\n")
 
     def close(self) -> None:
-        """The container is gone, or left as it is; what still writes has a moment to end."""
+        """Wait a moment for the docker commands that still write, then kill them."""
         for writer in [*([self._log_writer] if self._log_writer else []), *self._writers]:
             with contextlib.suppress(Exception):
                 writer.pump(bytes, bytes, clock.Deadline.after(_EVENTS_S))
@@ -113,7 +113,7 @@ class Evidence:
 
 
 def _redact(record: Any, shown: Iterable[str]) -> None:
-    """Of the environment only the values stay that are in the command line anyway."""
+    """Replace all environment values by ``***``, except those that stand in the command line anyway."""
     for container in record:
         settings = container["Config"]
         settings["Env"] = [

@@ -1,4 +1,4 @@
-"""Names and labels, chosen before a container exists: whatever happens, it can be found and removed."""
+"""Names and labels. They are chosen before a container exists, so it can always be found and removed."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ OWNER_BOOT = "ivdocker.owner-boot"
 CREATED = "ivdocker.created"
 """Seconds since the epoch."""
 NETWORK = "ivdocker.network"
-"""Present on a container that is in a network of its own, of the same name."""
+"""Present on a container that has its own network, with the same name."""
 KEEP = "ivdocker.keep"
-"""Present on a container that may be left behind on purpose."""
+"""Present on a container that --keep may leave in place."""
 
 _sessions: dict[int, str] = {}
 
 
 def session_id() -> str:
-    """The ID of this process's session; a forked child has its own."""
+    """The session ID of this process. A forked child has its own."""
     return _sessions.setdefault(os.getpid(), os.urandom(6).hex())
 
 
 def new_name() -> str:
-    """A container name that no other run has."""
+    """A container name that no other run uses."""
     return f"ivdocker-{session_id()}-{os.urandom(3).hex()}"
 
 
 def of_this_process(keep: bool = False, network: bool = False) -> dict[str, str]:
-    """Labels that say who owns the container, whether it may be left behind on purpose, and whether it has a network of
-    its own."""
+    """The labels of a container: its owner (this process), whether --keep may leave it in place, and whether it has its
+    own network."""
     owner = this_process()
     return {
         SESSION: session_id(),

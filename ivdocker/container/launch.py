@@ -1,4 +1,4 @@
-"""Runs ``docker run`` for one container, and pulls its image first where that is wanted or needed."""
+"""Runs ``docker run`` for one container, and pulls its image if the pull policy says so."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ log = logging.getLogger("ivdocker")
 
 
 class Launch:
-    """One launch. ``presence``: whether it has left a container so far. ``is_made``: docker run has said so."""
+    """One launch. ``presence``: whether a container exists now. ``is_made``: docker run has succeeded."""
 
     def __init__(self, engine: Engine, options: RunOptions, on_pull: OnPull) -> None:
         self.presence: ContainerPresence = "none"
         self.is_made = False
         self.pull_seconds: float | None = None
-        """Seconds that the pull took; None when there was none."""
+        """How long the pull took, in seconds. None if there was no pull."""
         self._engine = engine
         self._options = options
         self._on_pull = on_pull
@@ -33,9 +33,9 @@ class Launch:
     def run(
         self, spec: ContainerSpec, cancel: threading.Event, guarded: Callable[[int], AbstractContextManager[None]]
     ) -> None:
-        """Make and start the container. ``cancel`` ends a pull; ``guarded`` is entered with its pid while it runs.
+        """Create and start the container. ``cancel`` ends a pull. ``guarded(pid)`` is held while the pull runs.
 
-        Raises EngineError, and then there may be a container all the same; Cancelled.
+        Raises EngineError (a container may exist even then), Cancelled.
         """
 
         def pull() -> None:
@@ -64,5 +64,5 @@ class Launch:
             raise
         self.presence, self.is_made = "certain", True
         if warning:
-            # That the image is for another platform, for instance, and will be slow if it runs at all.
+            # For example: the image is for another platform, so it will be slow or will not run.
             log.warning("docker run: %s", one_line(warning))

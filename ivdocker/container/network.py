@@ -1,7 +1,7 @@
-"""A network with no way out, made for one container and removed with it.
+"""The network of an offline container: made for one container and removed with it.
 
-An internal network of docker: its only other member is this machine's end of the bridge, so the server is reached at
-its own address, and nothing that it asks for beyond this machine is answered.
+It is an internal docker network. Its only other member is this machine's end of the bridge. This machine reaches the
+server at the container's own address, and the server reaches nothing outside this machine.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ivdocker.errors import UsageError
 
 
 class OfflineNetwork:
-    """It has the same name as its container."""
+    """The network has the same name as its container."""
 
     def __init__(self, engine: Engine, name: str, keep: bool) -> None:
         self._engine = engine
@@ -23,7 +23,7 @@ class OfflineNetwork:
         self._may_exist = False
 
     def create(self, session: Session) -> None:
-        """Raises UsageError where the bridge is another machine's, EngineError."""
+        """Create the network. Raises UsageError if the engine is on another machine, EngineError."""
         host = self._engine.remote_host
         if host:
             raise UsageError(f"--offline needs an engine on this machine; this one is on {host}: leave --offline out")
@@ -32,11 +32,11 @@ class OfflineNetwork:
         try:
             self._engine.create_network(self._name, labels.of_this_process(self._keep, network=True))
         except EngineError as error:
-            # What was refused was not made; what was cut short may have been.
+            # If the engine refused, there is no network. After a timeout there may be one.
             self._may_exist = error.kind == "timeout"
             raise
 
     def remove(self, deadline: clock.Deadline) -> None:
-        """Raises nothing."""
+        """Remove the network, if it may exist. Raises nothing."""
         if self._may_exist:
             self._may_exist = not removal.remove_network(self._engine, self._name, deadline)

@@ -1,4 +1,4 @@
-"""How the container is run, beyond what the model server asks for."""
+"""The user's options for the container, besides what the model server needs."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from typing import Literal, NamedTuple
 from ivdocker.servers.records import Routes
 
 GRACE_S = 10.0
-"""Seconds between SIGTERM and SIGKILL where somebody asks for a graceful stop: docker's own default."""
+"""Seconds between SIGTERM and SIGKILL for a graceful stop. This is docker's own default."""
 
 QUICK_GRACE_S = 0.5
-"""The same where nobody does: a server that has answered is not waited for. A real Triton takes 3 s to end."""
+"""Seconds between SIGTERM and SIGKILL otherwise: after its answers the server is not needed any more. A real Triton
+takes 3 s to end."""
 
 PullPolicy = Literal["missing", "always", "never"]
 
 
 class RunOptions(NamedTuple):
-    """How the container is run: the production limits to rehearse, and what else ``docker run`` is to be given.
+    """How the container is run: production limits to try, and other settings for ``docker run``.
 
-    - ``engine``: ``docker``, ``podman``, or the path of either. ``pull``: when the image is pulled.
-    - ``env``: variables by name. They may be secrets: the values reach docker through its environment, not through its
-      command line. ``env_files``: files of variables, which docker reads.
-    - ``memory``, ``shm_size``: sizes as docker writes them (``2g``). ``cpus``: a number (``1.5``). ``gpus``,
-      ``platform``, ``user``, ``network``: as docker run takes them. ``docker_args``: its further flags.
-    - ``hardened``: no capabilities, a read-only root, a bounded number of processes. ``offline``: no way out of the
-      container.
-    - ``graceful_stop``: SIGTERM must end the server with 0 or 143, without docker's own init as PID 1, so that it shows
-      what the image makes of SIGTERM. ``grace_s``: seconds between SIGTERM and SIGKILL; None is 10 for TFX's runner and
-      with ``graceful_stop``, else 0.5.
-    - ``keep``: leave a container that failed. ``evidence``: a folder to write down in what happens.
-    - ``routes``: for a server of the kind ``http``, its port and paths.
+    - ``engine``: ``docker``, ``podman``, or the path of either. ``pull``: when to pull the image.
+    - ``env``: environment variables. They may be secrets: docker gets the values through its environment, not through
+      its command line. ``env_files``: files of variables, which docker reads.
+    - ``memory``, ``shm_size``: sizes in docker's notation (``2g``). ``cpus``: a number (``1.5``). ``gpus``,
+      ``platform``, ``user``, ``network``: as for docker run. ``docker_args``: more flags of docker run.
+    - ``hardened``: no capabilities, a read-only root, a limited number of processes. ``offline``: the container reaches
+      nothing outside this machine.
+    - ``graceful_stop``: SIGTERM must end the server with exit code 0 or 143. docker's init is left out, so that the
+      image itself handles SIGTERM. ``grace_s``: seconds between SIGTERM and SIGKILL (default 10 for TFX's runner and
+      with ``graceful_stop``, else 0.5).
+    - ``keep``: do not remove a container that failed. ``evidence``: the folder for logs, events and states.
+    - ``routes``: the port and paths of a server of the kind ``http``.
     """
 
     engine: str = "docker"

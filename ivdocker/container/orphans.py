@@ -1,4 +1,4 @@
-"""Finds and removes the containers whose owner is gone: what a power cut or a killed watchdog left."""
+"""Finds and removes containers whose owner is gone, for example after a power cut or a killed watchdog."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ivdocker.process import tree
 log = logging.getLogger("ivdocker")
 
 _REMOVE_S = 10.0
-"""Seconds that the removal of an orphan may take; a run waits for it."""
+"""Limit for the removal of an orphan, in seconds. A run waits for it."""
 
 Fate = Literal["owned", "orphan", "kept", "unknown"]
-"""``owned``: its owner lives. ``orphan``: its owner is gone. ``kept``: it was left on purpose with --keep, and its
-owner is gone. ``unknown``: its owner is on another machine, or its labels do not say."""
+"""``owned``: the owner process lives. ``orphan``: the owner is gone. ``kept``: the owner is gone, and --keep left the
+container on purpose. ``unknown``: the owner is on another machine, or the labels do not name it."""
 
 
 def fate_of(container_labels: Mapping[str, str], engine_is_local: bool) -> Fate:
-    """What became of the owner that a container's labels name."""
+    """Find out whether the owner that the labels name still lives."""
     get, me = container_labels.get, tree.this_process()
     boot, _, namespace = get(labels.OWNER_BOOT, "").partition("/")
     pid = get(labels.OWNER_PID, "")
@@ -31,7 +31,7 @@ def fate_of(container_labels: Mapping[str, str], engine_is_local: bool) -> Fate:
     if get(labels.OWNER_HOST) != me.host or not boot or not pid.isdigit():
         return "unknown"
     if boot != me.boot:
-        # Two machines of the same name may share a remote engine.
+        # Two machines with the same name may share a remote engine.
         return gone if engine_is_local else "unknown"
     if namespace != me.namespace:
         return "unknown"
@@ -39,25 +39,25 @@ def fate_of(container_labels: Mapping[str, str], engine_is_local: bool) -> Fate:
 
 
 def containers(engine: Engine, cancel: threading.Event | None = None) -> list[tuple[Listed, Fate]]:
-    """All containers of ivdocker on that engine. Raises EngineError, Cancelled."""
+    """List ivdocker's containers on the engine. Raises EngineError, Cancelled."""
     return _with_fate(engine, engine.ps(labels.SESSION, cancel))
 
 
 def networks(engine: Engine) -> list[tuple[Listed, Fate]]:
-    """All networks of ivdocker on that engine. Raises EngineError."""
+    """List ivdocker's networks on the engine. Raises EngineError."""
     return _with_fate(engine, engine.networks(labels.SESSION))
 
 
 def remove(engine: Engine, orphan: Listed) -> None:
-    """Remove it and its network. Raises nothing: a warning names what stays."""
+    """Remove the container and its network. Raises nothing; on failure it logs a warning."""
     try:
         engine.remove(orphan.name, timeout_s=_REMOVE_S)
         if labels.NETWORK in orphan.labels:
             engine.remove_network(orphan.name, timeout_s=_REMOVE_S)
     except EngineError as error:
-        log.warning("%s, which an earlier run left, stays: %s", orphan.name, error.stderr)
+        log.warning("could not remove %s, left by an earlier run: %s", orphan.name, error.stderr)
     else:
-        log.info("removed what an earlier run left: %s", orphan.name)
+        log.info("removed %s, left by an earlier run", orphan.name)
 
 
 def _with_fate(engine: Engine, found: list[Listed]) -> list[tuple[Listed, Fate]]:

@@ -1,4 +1,4 @@
-"""From a model, a server and options to the container that is to be made. Nothing is run."""
+"""Works out the container to create from a model, a server and options. Runs nothing."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ _CLIENT_READS = frozenset(
         "XDG_RUNTIME_DIR",
     }
 )
-"""Settings of the docker client itself: in its environment they would change what it does. None is a secret."""
+"""Variables that change the docker client itself, so they are not passed through its environment. None is a secret."""
 
 
 def check_image_name(image: str) -> None:
-    """Raises UsageError for what docker would take for a flag, or for several words."""
+    """Raises UsageError if the name is empty, contains white space, or looks like a flag to docker."""
     if not image or image.startswith("-") or any(letter.isspace() for letter in image):
-        raise UsageError(f"{image!r} is not the name of an image; it looks like registry.example/team/server:tag")
+        raise UsageError(f"{image!r} is not the name of an image; a name looks like registry.example/team/server:tag")
 
 
 class Server(NamedTuple):
-    """What must be known of a model server to run it, ours or TFX's own ``ServingBinary``.
+    """The facts about a model server that are needed to run it, for our ``ServingBinary`` and for TFX's.
 
-    ``ports``: container ports by protocol. ``main_port``: the one whose address GetEndpoint() returns.
-    ``log_patterns``: the causes that its log tells.
+    ``ports``: container ports by protocol. ``main_port``: the port whose address GetEndpoint() returns.
+    ``log_patterns``: the log lines that name a cause.
     """
 
     ports: Mapping[str, int]
@@ -60,7 +60,7 @@ class Server(NamedTuple):
 
 
 def server_of(binary: Any) -> Server:
-    """TFX's own object knows one port only, which speaks gRPC; which server it is, its image's name tells."""
+    """TFX's ServingBinary has only one port, for gRPC; its kind of server is found by the image's name."""
     main_port = int(binary.container_port)
     ports = dict(getattr(binary, "ports", {"grpc": main_port}))
     patterns: tuple[LogPattern, ...] | None = getattr(binary, "log_patterns", None)
@@ -73,10 +73,10 @@ def server_of(binary: Any) -> Server:
 def container_spec(
     model: str | os.PathLike[str], binary: Any, options: RunOptions, engine: Engine, name: str
 ) -> ContainerSpec:
-    """The container of that name which runs the server on the model. Raises UsageError.
+    """The container that runs the server on the model. Raises UsageError.
 
-    Of docker-py's words (``MakeDockerRunParams``), ``detach``, ``auto_remove`` and ``publish_all_ports`` are not
-    followed: logs and exit code of a server that crashed are evidence, and a model server is nobody else's business.
+    ``detach``, ``auto_remove`` and ``publish_all_ports`` from ``MakeDockerRunParams`` (docker-py's names) are ignored:
+    the log and exit code of a crashed server must stay readable, and other machines must not reach the server.
     """
     located = locate(model)
     params = binary.MakeDockerRunParams(model_path=located.location, needs_mount=not located.is_uri)
@@ -108,11 +108,11 @@ def _check_options(options: RunOptions) -> None:
     if options.network == "none":
         raise UsageError("--network none leaves no way to reach the server")
     if options.offline and options.network:
-        raise UsageError(f"--offline makes a network of its own: it cannot be had with --network {options.network}")
+        raise UsageError(f"--offline makes its own network: leave --network {options.network} out")
 
 
 def _environment(servers: Mapping[str, Any], users: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """What is written into the command line, and what reaches docker through its own environment."""
+    """Split the variables: those for the command line, and those that docker gets through its environment."""
     plain = {key: value for key, value in users.items() if key in _CLIENT_READS}
     secret = {key: value for key, value in users.items() if key not in plain}
     return {**{str(key): str(value) for key, value in servers.items() if key not in secret}, **plain}, secret
@@ -120,7 +120,7 @@ def _environment(servers: Mapping[str, Any], users: Mapping[str, str]) -> tuple[
 
 def _flags(options: RunOptions, dialect: Dialect, default_shm_size: str | None, network: str | None) -> tuple[str, ...]:
     valued = {
-        # Without an equal --memory-swap as much swap again would be allowed.
+        # Without --memory-swap docker would also allow the same amount of swap.
         "memory": options.memory,
         "memory-swap": options.memory,
         "cpus": options.cpus,

@@ -1,4 +1,4 @@
-"""Stops and removes one container; raises nothing, and stops trying when its time is over."""
+"""Stops and removes one container. Raises nothing, and gives up at its deadline."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ivdocker.process.run import Cancelled
 log = logging.getLogger("ivdocker")
 
 _STOP_MARGIN_S = 5
-"""Seconds beyond the grace period that ``docker stop`` may take."""
+"""Seconds that ``docker stop`` may take after the grace period."""
 _KILL_S = 10.0
 _REMOVE_CALL_S = 10.0
 _RETRY_S = 0.2
 _LATE_ARRIVAL_S = 3.0
-"""Seconds in which a container may still appear after its ``docker run`` was cut short."""
+"""Seconds in which a container may still appear after its ``docker run`` was killed."""
 
 
 def stop(engine: Engine, name: str, grace_s: float, hurry: threading.Event) -> None:
-    """The image's stop signal (SIGTERM as a rule), and SIGKILL after ``grace_s`` seconds; ``hurry`` ends the grace.
+    """Send the image's stop signal (usually SIGTERM), and SIGKILL after ``grace_s`` seconds or when ``hurry`` is set.
 
-    docker counts in whole seconds: of a grace that is not a whole number we count the last second ourselves.
+    docker counts whole seconds only. If ``grace_s`` is not a whole number, we measure it and send SIGKILL ourselves.
     """
     whole = math.ceil(grace_s)
     limit = grace_s if grace_s < whole else grace_s + _STOP_MARGIN_S
@@ -47,7 +47,7 @@ def stop(engine: Engine, name: str, grace_s: float, hurry: threading.Event) -> N
 
 
 def exit_code(engine: Engine, name: str) -> int | None:
-    """The exit code of a container that has ended; None when the engine does not say."""
+    """The exit code of a container that has ended. None if the engine does not report it."""
     try:
         state = engine.inspect(name)
     except EngineError as error:
@@ -57,7 +57,7 @@ def exit_code(engine: Engine, name: str) -> int | None:
 
 
 def remove_network(engine: Engine, name: str, deadline: clock.Deadline) -> bool:
-    """Try until it is gone; whether it is."""
+    """Try until the network is gone or the deadline passes. Return whether it is gone."""
     while True:
         try:
             engine.remove_network(name, timeout_s=min(_REMOVE_CALL_S, engine.timeout_s, max(1.0, deadline.remaining)))
@@ -71,7 +71,8 @@ def remove_network(engine: Engine, name: str, deadline: clock.Deadline) -> bool:
 
 
 def remove(engine: Engine, name: str, deadline: clock.Deadline, presence: ContainerPresence) -> bool:
-    """Try until it is gone, and where it may appear later, until it has stayed away for a while; whether it is gone."""
+    """Try until the container is gone or the deadline passes. If it may still appear (``late``), also wait until it has
+    stayed away for 3 s. Return whether it is gone."""
     quiet = clock.Deadline.after(_LATE_ARRIVAL_S if presence == "late" else 0)
     last: EngineError | None = None
     while True:
@@ -82,7 +83,7 @@ def remove(engine: Engine, name: str, deadline: clock.Deadline, presence: Contai
         except EngineError as error:
             log.info("%s", error)
             if deadline.expired or (presence == "possible" and _is_final(error, last)):
-                what = "a container" if presence == "certain" else "the container, should there be one"
+                what = "a container" if presence == "certain" else "the container, if it exists"
                 log.warning("could not remove %s; do it by hand: %s", what, engine.command_line(argv.remove(name)))
                 return False
             last = error
@@ -90,6 +91,6 @@ def remove(engine: Engine, name: str, deadline: clock.Deadline, presence: Contai
 
 
 def _is_final(error: EngineError, last: EngineError | None) -> bool:
-    """An engine that refuses twice in the same words has given its answer; one that cannot be reached, or that takes
-    its time, has not."""
+    """Whether to give up: the engine refused twice with the same message. An engine that is unreachable or slow may
+    still recover."""
     return error.is_like(last) and explain.engine_failure(error).code not in ("engine-unreachable", "engine-timeout")

@@ -1,4 +1,4 @@
-"""TFX's face on a container: the runner that TFX's InfraValidator calls."""
+"""The runner that TFX's InfraValidator calls: TFX's interface to a container."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ivdocker.tfx import ServingSpec
 
 
 class LocalDockerRunner(BaseModelServerRunner):
-    """One model server in one container, by docker's command line alone.
+    """One model server in one container. It uses docker's command line only.
 
-    ``model_path``: a folder or a URI. ``serving_binary``: ours or TFX's own. ``serving_spec``: a ServingSpec, a dict,
-    the JSON text of one, or TFX's message; of it only ``local_docker`` is read. ``options``: limits and engine.
-    The constructor remembers them and does nothing else. Raises UsageError for a ``serving_spec`` that cannot be read.
+    ``model_path``: a folder or a URI. ``serving_binary``: our ServingBinary or TFX's. ``serving_spec``: a ServingSpec,
+    a dict, its JSON text, or TFX's message; only ``local_docker`` is read. ``options``: limits and engine.
+    The constructor only stores its arguments. Raises UsageError if the ``serving_spec`` cannot be read.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class LocalDockerRunner(BaseModelServerRunner):
 
     @property
     def name(self) -> str | None:
-        """The container's name, from Start() on."""
+        """The container's name. None before Start()."""
         return self._container.name or None
 
     @property
     def command(self) -> str | None:
-        """The docker command that runs the same server in a terminal, from Start() on. Secrets are not in it."""
+        """The docker command that runs the same server in a terminal, without secrets. None before Start()."""
         return self._container.command
 
     @property
@@ -52,36 +52,36 @@ class LocalDockerRunner(BaseModelServerRunner):
         return self._container.was_removed
 
     def check(self) -> None:
-        """Raises what has happened to the server: JobAborted, ValidationFailed, EnvironmentFailed; GracefulShutdown
-        when it was stopped. Costs next to nothing."""
+        """Raise an error if the server can no longer become ready or answer: JobAborted, ValidationFailed,
+        EnvironmentFailed; GracefulShutdown if it was stopped. Cheap: makes no docker call."""
         self._container.check()
 
     def Start(self) -> None:
-        """Run the container and do not wait for the server; an image that is missing is pulled (``options.pull``).
+        """Run the container and do not wait for the server. Pulls a missing image (see ``options.pull``).
 
-        Raises EnvironmentFailed, UsageError, GracefulShutdown; what had been made by then is removed again.
+        Raises EnvironmentFailed, UsageError, GracefulShutdown, after everything made so far is removed.
         """
         self._container.start()
 
     def WaitUntilRunning(self, deadline: float) -> None:
         """Wait until the container runs and its ports are published. ``deadline``: UTC timestamp in seconds.
 
-        Raises JobAborted, DeadlineExceeded, EnvironmentFailed when the engine does not answer.
+        Raises JobAborted, DeadlineExceeded, EnvironmentFailed if the engine does not answer.
         """
         self._container.wait_until_running(clock.Deadline.from_utc(deadline))
 
     def GetEndpoint(self) -> Endpoint:
-        """The address of ``serving_binary.container_port``; it knows the server's other ports too."""
+        """The address of ``serving_binary.container_port``. The Endpoint also has the server's other ports."""
         return self._container.endpoint
 
     def GetLogs(self) -> str | None:
-        """All that the server has written by now; None before Start(). Raises nothing.
+        """The server's log so far. None before Start(). Raises nothing.
 
-        Of a long log the beginning (256 KiB) and the end (1 MiB), stdout and stderr in the order in which they came.
+        Of a long log: the beginning (256 KiB) and the end (1 MiB). stdout and stderr in order of arrival.
         """
         return self._container.log() if self._container.name else None
 
     def Stop(self) -> None:
-        """SIGTERM, after ``options.grace_s`` seconds (default 10) SIGKILL, then remove; tries a little longer than
-        that."""
+        """Send SIGTERM, SIGKILL after ``options.grace_s`` seconds (default 10), then remove everything. Gives up 10 s
+        after the grace period. Raises nothing."""
         self._container.stop()

@@ -1,4 +1,4 @@
-"""What this process has on an engine while it has containers there: a watchdog, and no orphans of earlier runs."""
+"""Starts the watchdog and removes orphans of earlier runs, once for all containers of this process on an engine."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from ivdocker.process.run import Cancelled, ProgramNotFound, ProgramNotStarted
 log = logging.getLogger("ivdocker")
 
 _AGAIN_S = 60.0
-"""Seconds after which a process that makes one container after another looks for orphans again: they come from other
-processes, which seldom end without removing what they made."""
+"""Seconds between two searches for orphans in a process that makes many containers. Orphans are rare: they come from
+other processes, and those nearly always clean up."""
 _TICK_S = 0.05
 
 Key = tuple[int, str]
-"""A process and its engine: a forked child has a session of its own."""
+"""The pid and the engine's command line. A forked child has its own session."""
 
 
 class Session:
-    """Shared by all containers of this process on one engine; :func:`held` makes it.
+    """Shared by all containers of this process on one engine. Use :func:`held` to get it.
 
-    The watchdog starts, and docker lists the containers, while the caller does something else.
+    The watchdog starts, and docker lists the containers, in the background.
     """
 
     def __init__(self, engine: Engine, key: Key) -> None:
@@ -45,8 +45,8 @@ class Session:
         self._listing: Ahead[list[tuple[Listed, Fate]]] | None = None if _is_swept(key) else self._list()
 
     def prepare(self, cancel: threading.Event) -> None:
-        """Wait until the watchdog runs and the orphans of earlier runs are removed, as far as the engine names them and
-        lets them go. ``cancel`` ends the waiting. Raises EngineError when the engine does not answer, Cancelled."""
+        """Wait until the watchdog runs and the orphans of earlier runs are removed. Orphans that the engine does not
+        list or remove are only logged. ``cancel`` ends the wait. Raises EngineError on a timeout, Cancelled."""
         self._warn_of_no_watchdog()
         with self._lock:
             if _is_swept(self._key):
@@ -55,18 +55,18 @@ class Session:
             self._remove_orphans(listing, cancel)
 
     def guard_network(self, name: str) -> None:
-        """Have a network removed, should this process be killed, that is about to be made."""
+        """Call this before creating a network: the watchdog removes it if this process is killed."""
         watchdog = self._watchdog.result()
         if watchdog:
             watchdog.network(name)
 
     def guard_child(self, pid: int) -> contextlib.AbstractContextManager[None]:
-        """Have a program ended, should this process be killed, that would outlive it."""
+        """While the block runs, the watchdog ends the program if this process is killed."""
         watchdog = self._watchdog.result()
         return watchdog.child(pid) if watchdog else contextlib.nullcontext()
 
     def end(self) -> None:
-        """The last user has removed all that it made."""
+        """End the watchdog, after the last user has removed everything that it made."""
         self._cancel.set()
         if self._listing:
             self._listing.wait()
@@ -82,7 +82,7 @@ class Session:
             return None
 
     def _warn_of_no_watchdog(self) -> None:
-        """Once, and not before the first container: until then the log may have no place to go to."""
+        """Warn once, not before the first container: the application may set up logging late."""
         self._watchdog.wait()
         error, self._no_watchdog = self._no_watchdog, None
         if error:
@@ -100,7 +100,7 @@ class Session:
         except EngineError as error:
             if error.kind == "timeout":
                 raise
-            log.debug("no orphans known: %s", error)
+            log.debug("could not list orphans: %s", error)
             return
         for container, fate in found:
             if cancel.is_set():
@@ -112,7 +112,7 @@ class Session:
 
 @contextlib.contextmanager
 def held(engine: Engine) -> Iterator[Session]:
-    """The session of this process on that engine; it ends with its last holder."""
+    """Hold the session of this process on the engine. It ends with the last holder."""
     key = os.getpid(), engine.command_line([])
     with _lock:
         session = _sessions.get(key) or _sessions.setdefault(key, Session(engine, key))

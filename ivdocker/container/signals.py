@@ -1,10 +1,12 @@
-"""SIGTERM, SIGINT and SIGHUP stop every runner that is alive, then go on to the handler that was there.
+"""SIGTERM, SIGINT and SIGHUP stop every live runner, and then call the previous handler.
 
-A handler runs between two bytecodes of the main thread: perhaps while that holds a lock that stopping needs, perhaps
-much too late, as the thread is in a library's call or was just about to sleep when the signal came. So the signal
-itself writes a byte to a pipe (the interpreter's wakeup descriptor); a thread reads it and stops the runners; when all
-are stopped it nudges the main thread with the same signal until our handler has put the former ones back and calls the
-former one.
+Python runs a handler between two bytecodes of the main thread. This can be while that thread holds a lock that stop()
+needs, or much too late: while it is in a library call, or about to sleep. Therefore the handler does not stop anything:
+
+1. The interpreter writes a byte to a pipe for each signal (its wakeup descriptor).
+2. A thread reads the byte and stops all runners.
+3. The thread sends the same signal to the main thread again, until our handler restores the previous handlers and
+   calls the previous one.
 """
 
 from __future__ import annotations
@@ -25,13 +27,13 @@ log = logging.getLogger("ivdocker")
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _PARK_S = 60.0
-"""Seconds that a thread waits for a shutdown under way: far more than stopping may take."""
+"""Seconds that a thread waits for a running shutdown: far longer than a shutdown may take."""
 
 _NUDGE_S = 0.05
-"""Seconds between two nudges: one that comes just before the main thread goes to sleep does not wake it."""
+"""Seconds between two repeated signals: one that arrives just before the main thread sleeps does not wake it."""
 
 _BY_HAND = 0x80
-"""Marks the bytes that our handler wrote, and not the interpreter."""
+"""Marks the bytes that our handler wrote instead of the interpreter."""
 
 
 class Stoppable(Protocol):
@@ -40,15 +42,15 @@ class Stoppable(Protocol):
 
 class _Holder:
     def stop(self) -> None:
-        """There is nothing to stop."""
+        """Do nothing: a holder has nothing to stop."""
 
 
 class ShutdownGuard:
-    """The handlers, installed while at least one runner is alive."""
+    """Installs the handlers while at least one runner is alive."""
 
     def __init__(self) -> None:
         self.hurry = threading.Event()
-        """Set by a second signal: no more grace."""
+        """Set by a second signal: it ends the grace period."""
         self._lock = threading.Lock()
         self._live: list[Stoppable] = []
         self._previous: dict[int, Any] = {}
@@ -63,7 +65,7 @@ class ShutdownGuard:
         self._said_unprotected = False
 
     def add(self, stoppable: Stoppable) -> None:
-        """Stop this one too when a signal comes. Raises GracefulShutdown when one has come already."""
+        """Stop this one too when a signal comes. Raises GracefulShutdown if a signal has already come."""
         self.raise_if_requested()
         with self._lock:
             self._live.append(stoppable)
@@ -71,7 +73,7 @@ class ShutdownGuard:
                 self._install()
 
     def remove(self, stoppable: Stoppable) -> None:
-        """Forget it; with the last one the former handlers are put back."""
+        """Do not stop this one any more. Removing the last one restores the previous handlers."""
         with self._lock:
             if stoppable in self._live:
                 self._live.remove(stoppable)
@@ -94,13 +96,13 @@ class ShutdownGuard:
             self.remove(holder)
 
     def raise_if_requested(self) -> None:
-        """While a shutdown is under way, wait for its end; then GracefulShutdown."""
+        """If a shutdown was requested, wait for its end and raise GracefulShutdown."""
         if self._requested.is_set():
             signum = self._signum
-            # In the main thread the former handler comes next, and what that raises is the way out.
+            # In the main thread the previous handler runs next, and may raise its own exception.
             over = self._handed_on if _in_main_thread() else self._finished
             over.wait(_PARK_S)
-            raise GracefulShutdown(f"{signal.Signals(signum).name} asked for an end; everything was stopped")
+            raise GracefulShutdown(f"{signal.Signals(signum).name} received; everything was stopped")
 
     def _install(self) -> None:
         if not _in_main_thread():
@@ -115,27 +117,27 @@ class ShutdownGuard:
         self._thread = threading.Thread(target=self._serve, args=(read_fd,), name="ivdocker-signals", daemon=True)
         self._thread.start()
         for signum in SIGNALS:
-            # An ignored signal (nohup) and a handler that is not Python's stay as they are.
+            # Leave ignored signals (nohup) and handlers that Python did not install.
             if signal.getsignal(signum) not in (signal.SIG_IGN, None):
                 self._previous[signum] = signal.signal(signum, self._on_signal)
         self._claim_wakeups()
 
     def _claim_wakeups(self) -> bool:
-        """Have the interpreter write signals to our pipe, unless an event loop has them; whether it did already."""
+        """Send wakeups to our pipe, unless an event loop has its own. Return whether our pipe was already set."""
         former = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         if former not in (-1, self._write_fd):
             signal.set_wakeup_fd(former)
         return former == self._write_fd
 
     def forget_pipe(self) -> None:
-        """In a forked child: its signals are its own."""
+        """Stop the interpreter from writing to our pipe. A forked child calls this too: its signals are not ours."""
         former = signal.set_wakeup_fd(-1)
         if former not in (-1, self._write_fd):
             signal.set_wakeup_fd(former)
 
     def _uninstall(self) -> None:
         for signum, previous in self._previous.items():
-            # Whoever installed another one since then keeps it.
+            # Keep a handler that somebody else has installed since then.
             if signal.getsignal(signum) == self._on_signal:
                 signal.signal(signum, previous)
         self._previous = {}
@@ -145,7 +147,7 @@ class ShutdownGuard:
         if self._thread:
             self._thread.join()
         self._thread = None
-        # While somebody holds on, as a validation of several images does, nothing new is to start.
+        # While the guard is held (validation of several images), the request stays set, so that nothing new starts.
         if not self._live:
             self._requested = threading.Event()
 
@@ -163,7 +165,7 @@ class ShutdownGuard:
             return
         handed_on.set()
         signum, previous = self._signum, dict(self._previous)
-        # Not between the look and the nudge of the other thread: that would be the former handler's.
+        # The lock keeps the other thread from sending one more signal: it would go to the previous handler.
         with self._nudging:
             self._uninstall()
         _call(previous.get(signum), signum, frame)
@@ -172,7 +174,7 @@ class ShutdownGuard:
         while signums := os.read(read_fd, 1):
             signum = signums[0] & ~_BY_HAND
             if signums[0] == signum and signal.getsignal(signum) != self._on_signal:
-                # Somebody else's signal, or somebody else's handler for it.
+                # Not one of our signals, or somebody else now handles it.
                 continue
             if self._requested.is_set():
                 self.hurry.set()
@@ -207,7 +209,7 @@ class ShutdownGuard:
 
 
 guard = ShutdownGuard()
-"""The one of this process: signals are the process's too."""
+"""The only guard of this process: signals belong to the whole process."""
 
 os.register_at_fork(after_in_child=guard.forget_pipe)
 

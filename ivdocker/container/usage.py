@@ -1,4 +1,4 @@
-"""How much memory and processor time a container takes, sampled while it runs."""
+"""Samples the memory and CPU time of a running container."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from ivdocker.process.run import Cancelled
 
 _SAMPLE_S = 0.2
 _STATS_S = 10.0
-"""Seconds that ``docker stats`` may take: it samples for one or two itself."""
+"""Limit for ``docker stats``, in seconds. The command itself samples for one or two seconds."""
 
 
 class Usage(NamedTuple):
-    """``peak_memory_bytes``: the most that was seen at once: resident memory of all processes of the container where
-    they can be seen from here, else what ``docker stats`` says. What several processes take together between two
-    samples (0.2 s, with docker stats 2 s) is missed; of a single one Linux keeps the peak. ``cpu_seconds``: of all its
-    processes. None: could not be measured.
+    """What a container used. None means: could not be measured.
+
+    ``peak_memory_bytes``: the highest sum of the resident memory of all its processes, or from ``docker stats`` if this
+    machine does not see them. Peaks between two samples (0.2 s, docker stats 2 s) are missed, except the peak of a
+    single process, which Linux records. ``cpu_seconds``: CPU time of all its processes.
     """
 
     peak_memory_bytes: int | None = None
@@ -27,7 +28,7 @@ class Usage(NamedTuple):
 
 
 class UsageWatch:
-    """A thread that samples until :meth:`close`."""
+    """A thread that takes samples until :meth:`close`."""
 
     def __init__(self, engine: Engine, state: ContainerState) -> None:
         self._engine = engine
@@ -43,7 +44,7 @@ class UsageWatch:
         self._thread.start()
 
     def close(self, needed: bool = False) -> Usage:
-        """Take a last sample, where that is quick or none was taken and one is ``needed``; what was seen in all."""
+        """Stop and return the usage. With docker stats, and if a figure is ``needed``, wait up to 10 s for a sample."""
         if needed and not self._is_here:
             self._sampled.wait(_STATS_S)
         self._closing.set()

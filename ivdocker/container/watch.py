@@ -1,4 +1,4 @@
-"""Watches one container from its start to its end: its log, and whether it still runs."""
+"""Watches one container from its start to its end: reads its log and checks that it runs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ivdocker.engine.parse import ContainerState
 _SIGKILLED = 137
 
 _HEARTBEATS_S = (1.0, 30.0)
-"""Seconds between two looks at a container whose log is still open, at first and at most: the log's end is the faster
-sign, and each look costs 6 ms."""
+"""Seconds between two docker inspects while the log is still open: the first pause and the longest one. The end of the
+log shows the container's end earlier, and each inspect costs 6 ms."""
 
 _FOLLOW_AFTER_S = 0.1
-"""Seconds before the log is followed: docker logs beside the first look at a server that is ready at once, or beside
-its docker stop, makes that slower by 10 to 15 ms."""
+"""Seconds before docker logs starts. For a server that is ready at once, it would slow down the first readiness probe
+or the docker stop by 10 to 15 ms."""
 _READ_LOG_S = 10.0
 _AFTER_LOG_END_S = 0.02
 _UNREADABLE_LOG_S = 0.2
@@ -29,20 +29,20 @@ _EXEC_S = 5.0
 
 
 class ContainerWatch:
-    """A thread that notices the container's end. Reading what it saw costs nothing, so it can be asked often."""
+    """A thread that notices the container's end. Its attributes can be read often: this costs nothing."""
 
     def __init__(self, engine: Engine, name: str, pattern: re.Pattern[bytes] | None, http_port: int | None) -> None:
         self.end: ContainerState | None = None
-        """The state in which the container ended by itself; None while it runs."""
+        """The state of a container that ended by itself. None while it runs."""
         self.is_gone = False
-        """Somebody else removed it."""
+        """Whether somebody else removed the container."""
         self.error: EngineError | None = None
-        """The engine does not answer any more."""
+        """Set when the engine does not answer any more."""
         self.whole_log: str | None = None
-        """The log of a container that ended by itself. Following it is not enough: docker (20.10) ends a log that is
-        followed when the container ends, whether or not its last lines were sent."""
+        """The log of a container that ended by itself, read again after its end: when a container ends, docker (20.10)
+        may end a followed log before its last lines."""
         self.loopback_port: int | None = None
-        """The HTTP port, when the server listens on it for its own container alone."""
+        """The HTTP port, if the server listens on it only on the container's loopback address."""
         self._http_port = http_port
         self._since_exec, self._exec_pause = clock.Stopwatch(), _HEARTBEATS_S[0]
         self._heartbeat = _HEARTBEATS_S[0]
@@ -56,7 +56,7 @@ class ContainerWatch:
 
     @property
     def fatal_line(self) -> str | None:
-        """A log line after which the model will not become ready, though the server runs on."""
+        """A log line that says that the model will never be ready, even if the server continues to run."""
         return self._follower.matched_line if self._follower else None
 
     @property
@@ -66,18 +66,17 @@ class ContainerWatch:
 
     @property
     def log(self) -> str:
-        """What is known of the log: all of it once the container has ended by itself; before that it is some
-        milliseconds behind what the server wrote."""
+        """The log so far. Complete after the container has ended by itself; before, some milliseconds old."""
         if self.whole_log is not None:
             return self.whole_log
         return self._follower.text() if self._follower else ""
 
     def expect_end(self) -> None:
-        """The container is being stopped: its end will be no news."""
+        """Call this before docker stop: the container's end is then not reported."""
         self._closing.set()
 
     def close(self) -> None:
-        """Stop watching; what was seen stays."""
+        """Stop watching. The attributes keep their values."""
         self._closing.set()
         self._thread.join()
         if self._follower:
@@ -103,7 +102,7 @@ class ContainerWatch:
                 self._closing.wait(_AFTER_LOG_END_S if log_end.seconds < _LAST_LINES_S else _UNREADABLE_LOG_S)
 
     def _find_loopback_listener(self) -> None:
-        """Until the server has opened its port: it does not open it otherwise later. A look costs the engine 0.1 s."""
+        """Check on which address the server listens, until its port is open. Each check costs the engine 0.1 s."""
         if self._http_port is None or self._since_exec.seconds < self._exec_pause:
             return
         self._since_exec, self._exec_pause = clock.Stopwatch(), self._exec_pause * 2
@@ -120,7 +119,7 @@ class ContainerWatch:
             self._http_port = None
 
     def _look(self) -> bool:
-        """Whether there is nothing more to see."""
+        """Inspect the container once. Return whether the watch is over."""
         try:
             state = self._engine.inspect(self._name)
         except EngineError as error:

@@ -1,6 +1,6 @@
-"""Removes what a killed process left: a shell in a session of its own that waits for our end of a pipe to close.
+"""Removes the containers of a killed process: a shell in its own session waits until our end of a pipe closes.
 
-No signal to us or to our process group reaches it; the kernel closes the pipe whatever becomes of us.
+Signals to us or to our process group do not reach the shell. The kernel closes the pipe however this process ends.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _END_S = 2.0
 
 
 class Watchdog:
-    """The shell for one engine: it removes every container of this process's session there."""
+    """The shell for one engine. It removes all containers of this process's session if this process is killed."""
 
     def __init__(self, engine: Engine) -> None:
-        """Raises ProgramNotFound, ProgramNotStarted, OSError."""
+        """Start the shell. Raises ProgramNotFound, ProgramNotStarted, OSError."""
         label = f"{labels.SESSION}={labels.session_id()}"
         command = ["sh", _SCRIPT, label, *engine.command([])]
         with contextlib.ExitStack() as on_failure, contextlib.ExitStack() as opened:
@@ -35,12 +35,12 @@ class Watchdog:
             on_failure.pop_all()
 
     def network(self, name: str) -> None:
-        """Have a network removed too that is about to be made."""
+        """Also remove this network. Call it before the network is created."""
         self._tell(f"network {name}")
 
     @contextlib.contextmanager
     def child(self, pid: int) -> Iterator[None]:
-        """Have a program ended too that would outlive us: one that does not end with its container."""
+        """While the block runs, also end this program: it would not end with its container."""
         self._tell(f"child {pid}")
         try:
             yield
@@ -48,13 +48,13 @@ class Watchdog:
             self._tell(f"gone {pid}")
 
     def end(self) -> None:
-        """There is nothing left to remove."""
+        """End the shell: nothing is left to remove."""
         self._tell("done")
         os.close(self._pipe)
         with contextlib.suppress(Exception):
             self._child.pump(bytes, bytes, clock.Deadline.after(_END_S))
 
     def _tell(self, line: str) -> None:
-        # The shell may have been killed before us.
+        # Somebody may have killed the shell.
         with contextlib.suppress(BrokenPipeError):
             os.write(self._pipe, f"{line}\n".encode())

@@ -1,9 +1,10 @@
 #!/bin/sh
 # usage: watchdog.sh LABEL DOCKER [FLAG...]
-# Reads until its standard input ends. The owner writes "child PID" and "gone PID" of programs that outlast it,
-# "network NAME" of a network that it makes, and "done" when nothing is left to remove. An end without it means that the
-# owner was killed: then whatever carries its label is removed, also what appears a little later, and those programs
-# are ended.
+# Reads lines from standard input, which the owner process writes:
+#   child PID     end this program if the owner is killed      gone PID   the program has ended
+#   network NAME  remove this network if the owner is killed   done       nothing is left to remove
+# If the input ends without "done", the owner was killed. Then this script removes all containers with the label, also
+# those that appear within the next seconds, and the networks, and ends the programs.
 set -u
 trap '' HUP INT TERM
 label=$1
@@ -24,7 +25,7 @@ while read -r word pid; do
         ;;
     esac
 done
-# An engine that hangs must not keep us for ever.
+# A limit for each call, because the engine may hang.
 if command -v timeout >/dev/null 2>&1; then set -- timeout -k 1 30 "$@"; fi
 quiet=0
 tries=0
@@ -32,16 +33,16 @@ while [ "$quiet" -lt 10 ] && [ "$tries" -lt 60 ]; do
     tries=$((tries + 1))
     if found=$("$@" ps --all --quiet --no-trunc --filter="label=$label"); then
         quiet=$((quiet + 1))
-        # shellcheck disable=SC2086  # container IDs, one a word
+        # shellcheck disable=SC2086  # container IDs, one per word
         if [ -n "$found" ]; then
             quiet=0
             "$@" rm --force --volumes $found
         fi
     fi
-    # shellcheck disable=SC2086  # names, one a word
+    # shellcheck disable=SC2086  # names, one per word
     [ -z "$networks" ] || "$@" network rm $networks
     sleep 0.5
-    # Not before: those that write down the log end with the container, and have its last lines then.
+    # After the removal: docker logs ends with its container and can then write the last lines.
     for child in $children; do
         kill "$child" 2>/dev/null
     done

@@ -1,5 +1,5 @@
-"""The container engine's command line: one method per docker verb.
+"""The container engine's command line.
 
-``dialect`` says how docker and podman differ, ``argv`` builds command lines, ``parse`` reads what they print (both
-pure), ``client`` runs them with a deadline, ``logs`` follows a container's log.
+``dialect`` holds the differences between docker and podman. ``argv`` builds command lines and ``parse`` reads their
+output (both pure). ``client`` runs them with a deadline, one method per verb. ``logs`` follows a container's log.
 """

@@ -1,4 +1,4 @@
-"""Command lines, from plain data: what comes after the program and its host flag. Pure."""
+"""Builds command lines from plain data: the words after the program and its host flag. Pure."""
 
 import csv
 import io
@@ -10,17 +10,17 @@ from ivdocker.engine.dialect import Dialect
 
 
 class Mount(NamedTuple):
-    """A host folder or file that the container sees read-only at ``target``."""
+    """A read-only bind mount: the host folder or file ``source`` at ``target`` in the container."""
 
     source: str
     target: str
 
 
 class ContainerSpec(NamedTuple):
-    """All that ``docker run`` needs to know.
+    """Everything that ``docker run`` needs.
 
-    ``env`` is written into the command line and may be shown to anyone; of ``secret_env`` only the names are, the
-    values go through docker's own environment. ``ports`` are published on a free port of ``publish_address``.
+    ``env`` stands in the command line and may be shown to anyone. Of ``secret_env`` only the names stand there: docker
+    reads the values from its own environment. Each of ``ports`` is published on a free port of ``publish_address``.
     """
 
     image: str
@@ -34,19 +34,19 @@ class ContainerSpec(NamedTuple):
     ports: tuple[int, ...] = ()
     publish_address: str = "127.0.0.1"
     init: bool = True
-    """Whether docker's own init is PID 1: the image's own shell script would not pass SIGTERM on."""
+    """Whether docker's init is PID 1. A shell script as PID 1 often does not forward SIGTERM."""
     flags: tuple[str, ...] = ()
-    """Further flags of docker run: limits, hardening, what the user passes with --docker-arg."""
+    """Further flags of docker run: limits, hardening, and the user's --docker-arg."""
 
 
 def run(spec: ContainerSpec) -> list[str]:
-    """``docker run --detach``. An image that is not there is an error: pulling has its own step and deadline."""
+    """``docker run --detach``. A missing image is an error: pulling is a separate step with its own deadline."""
     mine = ["run", "--detach", "--pull=never", f"--name={spec.name}"]
     return [*mine, *(f"--label={key}={value}" for key, value in spec.labels.items()), *_settings(spec)]
 
 
 def run_in_foreground(spec: ContainerSpec) -> list[str]:
-    """The same for a person at a terminal: without our name and labels, by which it would be taken for an orphan."""
+    """The same for a user at a terminal. It has no name and no labels of ours: else we would remove it as an orphan."""
     return ["run", "--rm", *_settings(spec)]
 
 
@@ -61,7 +61,7 @@ def _settings(spec: ContainerSpec) -> list[str]:
 
 
 def inspect(name: str) -> list[str]:
-    """``container inspect``: the bare ``inspect`` of podman falls through to an image of that name."""
+    """``container inspect``. podman's plain ``inspect`` also finds an image with that name."""
     return ["container", "inspect", name]
 
 
@@ -71,12 +71,12 @@ def logs(name: str, *, follow: bool = True, timestamps: bool = False) -> list[st
 
 
 def events(name: str) -> list[str]:
-    """What happens to a container, from its creation on, one JSON object a line."""
+    """Follow the events of a container since its creation (at most 10 minutes back), one JSON object per line."""
     return ["events", f"--filter=container={name}", "--since=10m", "--format={{json .}}"]
 
 
 def oom_events(name: str) -> list[str]:
-    """Whether the kernel ran out of the container's memory, up to now."""
+    """List the out-of-memory events of a container in the last 24 hours."""
     return ["events", f"--filter=container={name}", "--filter=event=oom", "--since=24h", "--until=0s"]
 
 
@@ -85,17 +85,17 @@ def exec(name: str, command: Sequence[str]) -> list[str]:
 
 
 def stats(name: str) -> list[str]:
-    """What a container takes at this moment; it samples for a second or two."""
+    """The memory and CPU that a container uses now. docker samples for one or two seconds."""
     return ["stats", "--no-stream", "--format={{json .}}", name]
 
 
 def stop(dialect: Dialect, name: str, grace_s: int) -> list[str]:
-    """SIGTERM, and SIGKILL after ``grace_s`` seconds."""
+    """Send SIGTERM, and SIGKILL after ``grace_s`` seconds."""
     return ["stop", f"{dialect.stop_timeout_flag}={grace_s}", name]
 
 
 def kill(name: str) -> list[str]:
-    """SIGKILL."""
+    """Send SIGKILL."""
     return ["kill", name]
 
 
@@ -104,12 +104,12 @@ def remove(name: str) -> list[str]:
 
 
 def listing(label: str) -> list[str]:
-    """All containers that carry a label, whatever their state."""
+    """List all containers with the label, in any state."""
     return ["ps", "--all", "--no-trunc", f"--filter=label={label}", "--format={{json .}}"]
 
 
 def network_create(name: str, labels: Mapping[str, str]) -> list[str]:
-    """A network with no way out: what is in it reaches this machine's bridge, and nothing beyond."""
+    """Create an internal network: its containers reach this machine's bridge and nothing else."""
     return ["network", "create", "--internal", *(f"--label={key}={value}" for key, value in labels.items()), name]
 
 
@@ -118,7 +118,7 @@ def network_remove(name: str) -> list[str]:
 
 
 def network_listing(label: str) -> list[str]:
-    """All networks that carry a label."""
+    """List all networks with the label."""
     return ["network", "ls", f"--filter=label={label}", "--format={{json .}}"]
 
 
@@ -135,7 +135,7 @@ def version() -> list[str]:
 
 
 def _mount(mount: Mount) -> str:
-    """The value is one line of CSV: a comma, a quote or a line break in a path is quoted as CSV quotes it."""
+    """The value of --mount: one CSV record, so commas, quotes and line breaks in a path are quoted as in CSV."""
     text = io.StringIO()
     fields = ["type=bind", f"source={mount.source}", f"target={mount.target}", "readonly"]
     csv.writer(text, lineterminator="\n").writerow(fields)

@@ -1,4 +1,4 @@
-"""The engine: one method per docker verb, each with a deadline."""
+"""Runs the engine's command line: one method per docker verb, each call with a deadline."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from ivdocker.process.run import (
 )
 
 CALL_TIMEOUT_S = 60.0
-"""Seconds that a docker call may take, where nothing else is said (TFX's docker client has the same default)."""
+"""Default limit for one docker call, in seconds. TFX's docker client has the same default."""
 
 PULL_IDLE_S = 120.0
-"""Seconds without any progress after which a pull is given up. A pull that moves may take as long as it likes."""
+"""A pull fails after this many seconds without progress. A pull that makes progress has no time limit."""
 
 _NOT_FOUND = (
     r"(?i)no such (container|image|object|network)|network \S+ not found|unable to find network"
@@ -43,18 +43,18 @@ _EVENTS_S = 5.0
 _PULL_ERROR_BYTES = 8192
 
 OnPull = Callable[[bytes, str], object]
-"""Told what docker shows of a pull, and how far it is."""
+"""Called with docker's raw progress output of a pull, and with a summary of the progress."""
 
 Guarded = Callable[[int], AbstractContextManager[None]]
 _T = TypeVar("_T")
 
 
 class EngineError(Exception):
-    """A docker call did not do what it was asked.
+    """A docker call failed.
 
-    ``kind``: ``failed`` (it said so: see ``stderr``), ``missing`` (no such program), ``timeout``,
-    ``stalled`` or ``unreadable``. ``stdout``: what it had printed by then; ``docker run`` prints the container's ID
-    as soon as it is made.
+    ``kind``: ``failed`` (docker reported an error: see ``stderr``), ``missing`` (no such program), ``timeout``,
+    ``stalled`` (a pull without progress) or ``unreadable`` (unknown output). ``stdout``: the output until then;
+    ``docker run`` prints the container's ID as soon as the container exists.
     """
 
     def __init__(
@@ -66,20 +66,21 @@ class EngineError(Exception):
 
     @property
     def was_cut_short(self) -> bool:
-        """The program did not end by itself: what it had asked the engine to do may be done yet."""
+        """Whether docker was killed before it finished. The engine may still carry out the request."""
         return self.kind == "timeout" or (self.returncode or 0) < 0
 
     def is_like(self, other: EngineError | None) -> bool:
-        """The engine said the same in both."""
+        """Whether both errors have the same kind, exit code and message."""
         mine = self.kind, self.returncode, self.stderr
         return other is not None and mine == (other.kind, other.returncode, other.stderr)
 
 
 class Engine:
-    """Where to reach the engine, and how long a call to it may take.
+    """One engine, reached through its command line.
 
-    ``host`` is docker's ``--host``; without it docker's own rules hold (DOCKER_HOST, contexts). ``env`` is added to
-    docker's environment. ``publish_address``: where ports are published; empty is 127.0.0.1.
+    ``host``: docker's ``--host``; without it docker's own rules apply (DOCKER_HOST, contexts). ``env`` is added to
+    docker's environment. ``timeout_s``: the limit for one call, in seconds (default 60). ``publish_address``: the
+    address on which ports are published (default 127.0.0.1).
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Engine:
 
     @property
     def remote_host(self) -> str | None:
-        """The host name of an engine on another machine, None for one on this machine."""
+        """The host name of the engine if it is on another machine, else None."""
         address = self.host or self.env.get("DOCKER_HOST") or os.environ.get("DOCKER_HOST")
         if not address:
             return None
@@ -113,20 +114,21 @@ class Engine:
         return self.command_line(argv.run(spec))
 
     def foreground_command(self, spec: argv.ContainerSpec, offline: bool = False) -> str:
-        """The same container in the foreground of a terminal, with nothing left of it afterwards. ``offline``: its own
-        network will not be there any more, and no network at all is as good a way to see what it misses."""
+        """The command that runs the same container in the foreground and removes it at its end.
+
+        ``offline``: the container's own network no longer exists then, so the command uses ``--network=none``."""
         if offline:
             own = f"--network={spec.name}"
             spec = spec._replace(flags=tuple("--network=none" if flag == own else flag for flag in spec.flags))
         return self.command_line(argv.run_in_foreground(spec))
 
     def run(self, spec: argv.ContainerSpec) -> str:
-        """``docker run --detach``; returns what it said on stderr (warnings). Raises EngineError, and then the
-        container may exist all the same."""
+        """``docker run --detach``. Return docker's warnings (stderr). Raises EngineError; the container may exist even
+        then."""
         return self._call(argv.run(spec), env=spec.secret_env).error_text
 
     def inspect(self, name: str, *, timeout_s: float | None = None) -> parse.ContainerState | None:
-        """The container's state, None when there is no such container. Raises EngineError."""
+        """The container's state. None if there is no such container. Raises EngineError."""
         words = argv.inspect(name)
         result = self._call(words, timeout_s=timeout_s, check=False)
         if result.returncode == 0:
@@ -135,39 +137,40 @@ class Engine:
         return None
 
     def inspect_text(self, name: str, *, timeout_s: float) -> bytes:
-        """All that ``container inspect`` says, as JSON. Raises EngineError."""
+        """The output of ``container inspect``: JSON. Raises EngineError."""
         return self._call(argv.inspect(name), timeout_s=timeout_s).stdout
 
     def stop(self, name: str, grace_s: int, *, timeout_s: float, cancel: threading.Event) -> None:
-        """SIGTERM, after ``grace_s`` seconds SIGKILL. Raises EngineError, Cancelled."""
+        """Send SIGTERM, and SIGKILL after ``grace_s`` seconds. Raises EngineError, Cancelled."""
         self._call(argv.stop(self.dialect, name, grace_s), timeout_s=timeout_s, cancel=cancel)
 
     def remove(self, name: str, *, timeout_s: float | None = None) -> None:
-        """Remove it and its anonymous volumes, running or not; one that is not there is fine. Raises EngineError."""
+        """Remove a container, even a running one, and its anonymous volumes. A missing container is no error. Raises
+        EngineError."""
         words = argv.remove(name)
         result = self._call(words, timeout_s=timeout_s, check=False)
         if result.returncode != 0 and not re.search(_BEING_REMOVED, result.error_text):
             self._check_not_found(words, result)
 
     def ps(self, label: str, cancel: threading.Event | None = None) -> list[parse.Listed]:
-        """The containers, in whatever state, that carry the label. Raises EngineError, Cancelled."""
+        """List the containers with the label, in any state. Raises EngineError, Cancelled."""
         words = argv.listing(label)
         result = self._call(words, cancel=cancel)
         return self._parsed(words, lambda: parse.listing(result.stdout))
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> None:
-        """A network with no way out. Raises EngineError."""
+        """Create an internal network, without access to other machines. Raises EngineError."""
         self._call(argv.network_create(name, labels))
 
     def remove_network(self, name: str, *, timeout_s: float | None = None) -> None:
-        """One that is not there is fine. Raises EngineError, also while a container is in it."""
+        """Remove a network. A missing network is no error; a network with a container in it is. Raises EngineError."""
         words = argv.network_remove(name)
         result = self._call(words, timeout_s=timeout_s, check=False)
         if result.returncode != 0:
             self._check_not_found(words, result)
 
     def networks(self, label: str) -> list[parse.Listed]:
-        """The networks that carry the label. Raises EngineError."""
+        """List the networks with the label. Raises EngineError."""
         words = argv.network_listing(label)
         result = self._call(words)
         return self._parsed(words, lambda: parse.networks(result.stdout))
@@ -175,10 +178,10 @@ class Engine:
     def pull(
         self, image: str, platform: str | None, on_output: OnPull, cancel: threading.Event, guarded: Guarded
     ) -> None:
-        """Pull as on a terminal, where docker shows each byte's progress; ``on_output`` gets what it shows.
+        """Pull an image on a pseudo-terminal, because docker shows detailed progress only there. ``on_output`` gets it.
 
-        ``guarded`` is entered with the program's pid for as long as it runs. Raises EngineError (kind ``stalled`` when
-        nothing moved for PULL_IDLE_S seconds), Cancelled.
+        The context manager ``guarded(pid)`` is held while the program runs. Raises EngineError (kind ``stalled`` after
+        PULL_IDLE_S seconds without progress), Cancelled.
         """
         words = argv.pull(image, platform)
         output, errors = self.dialect.pull_output, bytearray()
@@ -204,31 +207,31 @@ class Engine:
             raise EngineError("failed", self.command_line(words), shown_errors(bytes(errors)), returncode)
 
     def ran_out_of_memory(self, name: str) -> bool:
-        """Whether the engine has an ``oom`` event of the container: OOMKilled is not always set. Raises EngineError."""
+        """Whether the engine has an ``oom`` event of the container. OOMKilled is not always set. Raises EngineError."""
         return bool(self._call(argv.oom_events(name), timeout_s=_EVENTS_S).stdout.strip())
 
     def exec(self, name: str, command: Sequence[str], *, timeout_s: float) -> str | None:
-        """What a command prints that is run in the container; None when it cannot be run. Raises EngineError."""
+        """Run a command in the container and return its stdout. None if the command fails. Raises EngineError."""
         result = self._call(argv.exec(name, command), timeout_s=timeout_s, check=False)
         return result.stdout.decode("utf-8", "replace") if result.returncode == 0 else None
 
     def kill(self, name: str, *, timeout_s: float) -> None:
-        """SIGKILL; a container that has ended is an error too. Raises EngineError."""
+        """Send SIGKILL. Raises EngineError, also if the container has ended."""
         self._call(argv.kill(name), timeout_s=timeout_s)
 
     def memory(self, name: str, *, timeout_s: float, cancel: threading.Event) -> int | None:
-        """Bytes of memory that the container takes, as ``stats`` says; None when it has ended. Raises EngineError,
-        Cancelled."""
+        """The memory that the container uses, in bytes, from ``docker stats``. None if the container has ended. Raises
+        EngineError, Cancelled."""
         words = argv.stats(name)
         result = self._call(words, timeout_s=timeout_s, cancel=cancel)
         return self._parsed(words, lambda: parse.memory(result.stdout))
 
     def start(self, words: Sequence[str], output: tuple[int, int]) -> Child:
-        """Any docker command whose output goes to two descriptors while it runs. Raises EngineError."""
+        """Start any docker command with stdout and stderr on the two descriptors. Raises EngineError."""
         return self._spawn(words, output)
 
     def image(self, name: str) -> parse.Image | None:
-        """The local image of that name, None when there is none. Raises EngineError."""
+        """The local image with this name. None if there is none. Raises EngineError."""
         words = argv.image_inspect(name)
         result = self._call(words, check=False)
         if result.returncode == 0:
@@ -237,33 +240,33 @@ class Engine:
         return None
 
     def version(self, *, timeout_s: float | None = None) -> parse.EngineVersion:
-        """Raises EngineError, also when the client is there and no engine answers it."""
+        """The versions of client and engine. Raises EngineError, also if the client runs but no engine answers."""
         words = argv.version()
         result = self._call(words, timeout_s=timeout_s)
         return self._parsed(words, lambda: parse.version(result.stdout, self.dialect))
 
     def follow_logs(self, name: str, watch: re.Pattern[bytes] | None) -> LogFollower:
-        """Follow the container's log in a thread of its own until the container ends. Raises EngineError."""
+        """Follow the container's log in a thread until the container ends. Raises EngineError."""
         return LogFollower(self._spawn(argv.logs(name)), watch)
 
     def logs(self, name: str, *, timeout_s: float) -> str:
-        """What the container has written by now: the beginning and the end of it. Raises EngineError."""
+        """The container's log so far: its beginning (256 KiB) and its end (1 MiB). Raises EngineError."""
         words = argv.logs(name, follow=False)
         reader = LogFollower(self._spawn(words))
         reader.ended.wait(timeout_s)
         reader.close()
         if reader.returncode != 0:
-            # What was read may be docker's own words.
+            # The text may be an error message of docker itself.
             raise EngineError("failed", self.command_line(words), "it does not show the whole log", reader.returncode)
         return reader.text()
 
     def command(self, words: Sequence[str]) -> list[str]:
-        """Program, host flag and words."""
+        """The full command: program, host flag and ``words``."""
         host = [f"{self.dialect.host_flag}={self.host}"] if self.host else []
         return [self.dialect.program, *host, *words]
 
     def command_line(self, words: Sequence[str]) -> str:
-        """The whole command as one would type it."""
+        """The full command, quoted for a shell."""
         return shlex.join(self.command(words))
 
     def _call(

@@ -1,4 +1,4 @@
-"""Finds the engine: from what a user or a ServingSpec says to an :class:`~ivdocker.engine.client.Engine`."""
+"""Makes an :class:`~ivdocker.engine.client.Engine` from the settings of a user or a ServingSpec."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def connect(
     timeout_s: float = CALL_TIMEOUT_S,
     publish_address: str = "",
 ) -> Engine:
-    """An engine's command line; nothing is called yet.
+    """Return the engine. Nothing is called yet.
 
     ``program``: ``docker``, ``podman``, or the path of either. ``host``: docker's ``--host``; without it docker's own
-    rules hold (DOCKER_HOST, contexts). ``api_version``: DOCKER_API_VERSION. ``timeout_s``: seconds that one call may
-    take (default 60). ``publish_address``: the address on which ports are published (default 127.0.0.1).
+    rules apply (DOCKER_HOST, contexts). ``api_version``: DOCKER_API_VERSION. ``timeout_s``: the limit for one call, in
+    seconds (default 60). ``publish_address``: the address on which ports are published (default 127.0.0.1).
     """
     env = {"DOCKER_API_VERSION": api_version} if api_version else {}
     return Engine(dialect_of(program), host or None, env, timeout_s, publish_address)

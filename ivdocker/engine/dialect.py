@@ -7,18 +7,18 @@ PullOutput = Literal["terminal", "error terminal"]
 
 
 class Dialect(NamedTuple):
-    """The words of one engine's command line."""
+    """The command line of one engine."""
 
     name: str
     program: str
     host_flag: str
     stop_timeout_flag: str
     status_names: dict[str, str]
-    """The engine's own container states, in docker's words."""
+    """Maps the engine's names of container states to docker's names."""
     pull_output: PullOutput
-    """The stream on which a pull shows its progress, where that is a terminal."""
+    """The stream on which a pull shows its progress; it must be a terminal."""
     gpu_device: str | None
-    """The CDI name of the GPUs, for an engine that takes ``--gpus`` and gives none."""
+    """The CDI name of the GPUs, for an engine that accepts ``--gpus`` but ignores it; else None."""
 
 
 _DOCKER = Dialect("docker", "docker", "--host", "--time", {}, "terminal", None)
@@ -34,13 +34,13 @@ _PODMAN = Dialect(
 
 
 def dialect_of(engine: str) -> Dialect:
-    """``docker``, ``podman``, or the path of either; anything else is taken to speak docker."""
+    """The dialect of ``docker``, ``podman``, or the path of either. Any other program is treated like docker."""
     base = _PODMAN if os.path.basename(engine).startswith("podman") else _DOCKER
     return base._replace(program=engine)
 
 
 def gpu_flags(dialect: Dialect, gpus: str) -> tuple[str, ...]:
-    """``gpus`` as docker's ``--gpus`` takes it: ``all``, how many, or ``device=0,2``."""
+    """The flags that give a container GPUs. ``gpus``: as for ``--gpus`` (``all``, a number, or ``device=0,2``)."""
     if dialect.gpu_device is None:
         return (f"--gpus={gpus}",)
     names = gpus.strip('"').removeprefix("device=").split(",")

@@ -1,4 +1,4 @@
-"""Follows a container's log: bounded in memory, indifferent to what bytes it holds."""
+"""Follows a container's log. Memory is bounded, and the log may contain any bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LINE_BYTES = 4096
 
 
 class LogBuffer:
-    """The beginning and the end of a log; what was between them is counted."""
+    """Keeps the beginning (256 KiB) and the end (1 MiB) of a log, and counts the bytes left out between them."""
 
     def __init__(self) -> None:
         self._head = bytearray()
@@ -43,8 +43,8 @@ class LogBuffer:
 class LogFollower:
     """Reads ``docker logs --follow`` in a thread until the container ends or :meth:`close` is called.
 
-    ``ended`` is set when there is nothing more to come: the container has ended, or its log cannot be read.
-    ``matched_line`` is the first whole line that ``watch`` matches.
+    ``ended`` is set when no more output will come: the container has ended, or its log cannot be read.
+    ``matched_line`` is the first complete line that ``watch`` matches; ``matched_at`` is when it was seen.
     """
 
     def __init__(self, child: Child, watch: re.Pattern[bytes] | None = None) -> None:
@@ -52,7 +52,7 @@ class LogFollower:
         self.matched_line: str | None = None
         self.matched_at = 0.0
         self.returncode: int | None = None
-        """Of ``docker logs``, once it has ended by itself."""
+        """The exit code of ``docker logs``, once it has ended by itself."""
         self._child = child
         self._watch = watch
         self._buffer = LogBuffer()
@@ -63,16 +63,16 @@ class LogFollower:
         self._thread.start()
 
     def text(self) -> str:
-        """stdout and stderr in the order in which they came."""
+        """The log so far: stdout and stderr in the order of arrival."""
         with self._lock:
             return self._buffer.text()
 
     def lines(self, count: int) -> tuple[str, ...]:
-        """The last lines that are not blank."""
+        """The last ``count`` lines that are not blank."""
         return tuple([line for line in self.text().splitlines() if line.strip()][-count:])
 
     def close(self) -> None:
-        """End the following; what was read stays readable."""
+        """Stop following. The text read so far stays available."""
         self._closing.set()
         self._thread.join()
 
@@ -95,7 +95,7 @@ class LogFollower:
             self._search(stream, chunk)
 
     def _search(self, stream: str, chunk: bytes) -> None:
-        """Whole lines only: a cause cut in half is no cause."""
+        """Search only complete lines, because half a line can hide the cause."""
         whole, newline, partial = (self._partial[stream] + chunk).rpartition(b"\n")
         self._partial[stream] = partial[-_LINE_BYTES:]
         found = self._watch.search(whole + newline) if self._watch else None

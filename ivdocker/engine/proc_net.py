@@ -9,7 +9,7 @@ _LISTEN = "0A"
 
 
 def listeners(table: str, port: int) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """The addresses on which something listens on a port; lines that do not parse are passed over."""
+    """The addresses of all sockets that listen on the port. Lines that do not parse are skipped."""
     found = []
     for line in table.splitlines():
         fields = line.split()
@@ -25,7 +25,7 @@ def listeners(table: str, port: int) -> list[ipaddress.IPv4Address | ipaddress.I
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Words of 32 bits in the machine's byte order."""
+    """Decode an address: the kernel prints it as 32-bit words in the machine's byte order."""
     raw = bytes.fromhex(text)
     if sys.byteorder == "little":
         raw = b"".join(raw[i : i + 4][::-1] for i in range(0, len(raw), 4))

@@ -1,4 +1,4 @@
-"""Reads what a pull draws on a terminal. Pure."""
+"""Reads the progress output of a pull on a terminal. Pure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ _PIECE_END = re.compile(rb"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]")
 _LAYER = re.compile(rb"([0-9a-f]{12}): ([A-Z][A-Za-z ]+?)(?=\s*(?:\[|\d|$)|  )")
 _DONE = (b"Pull complete", b"Already exists")
 _DRAWN = (b"Copying ", b"Getting ", b"Trying to pull ")
-"""How podman's lines begin on the stream of its errors."""
+"""How podman's progress lines begin; they come on stderr, between the errors."""
 _RETRYING = b"Retrying in"
 _REMEMBERED = 1000
-"""Pieces; an image has 127 layers at most."""
+"""How many progress lines are remembered. An image has at most 127 layers."""
 _PIECE_BYTES = 4096
 
 
 class PullProgress:
-    """How far a pull is, and whether it moves."""
+    """The state of each layer of a pull, and whether there is progress."""
 
     def __init__(self) -> None:
         self._layers: dict[bytes, bytes] = {}
@@ -24,8 +24,7 @@ class PullProgress:
         self._rest = b""
 
     def feed(self, chunk: bytes) -> bool:
-        """Whether that shows something new; the same drawn once more, or the seconds to the next retry, is nothing
-        new."""
+        """Read more output. Return whether it shows progress: a repeated line or a countdown to a retry does not."""
         *pieces, rest = _PIECE_END.split(self._rest + chunk)
         self._rest = rest[-_PIECE_BYTES:]
         return sum(self._is_new(piece.strip()) for piece in pieces if piece.strip()) > 0
@@ -51,7 +50,7 @@ class PullProgress:
 
 
 def shown_errors(drawn: bytes) -> str:
-    """What a pull that failed has said of it: without what it drew, and each line once."""
+    """The error messages of a failed pull: the output without progress lines and without repeated lines."""
     pieces = (piece.strip() for piece in _PIECE_END.split(drawn))
     told = dict.fromkeys(piece for piece in pieces if piece and not piece.startswith(_DRAWN))
     return b"\n".join(told).decode("utf-8", "replace")

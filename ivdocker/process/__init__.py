@@ -1,2 +1,1 @@
-"""``run`` starts programs (the only importer of sh), ``tree`` asks the kernel about processes (the only one of
-psutil)."""
+"""``run`` starts programs (the only importer of sh). ``tree`` reads process data (the only importer of psutil)."""

@@ -1,8 +1,8 @@
 """Runs programs. The only importer of sh.
 
-Every program runs in a session of its own, so that a Ctrl-C in the terminal reaches us and not docker. sh is given
-the write ends of our own pipes: it starts and reaps the program, we read, and so every wait here has a deadline, can
-be cancelled, and costs a bounded amount of memory.
+Every program runs in its own session, so that Ctrl-C in the terminal reaches this process and not docker. sh only
+starts and reaps the program and gets the write ends of our pipes. This module reads the pipes itself, so every wait
+has a deadline, can be cancelled, and uses a bounded amount of memory.
 """
 
 import contextlib
@@ -20,18 +20,18 @@ import sh
 from ivdocker import clock
 from ivdocker.process import tree
 
-# Who uses the library decides what becomes of its log.
+# The application that uses the library decides where the log goes.
 logging.getLogger("ivdocker").addHandler(logging.NullHandler())
 # sh logs whole command lines at INFO.
 logging.getLogger("sh").setLevel(logging.WARNING)
 
 CAPTURE_LIMIT = 8 * 1024 * 1024
-"""Bytes kept of each stream of a program that :func:`run` runs; the rest is read and dropped."""
+"""Bytes that :func:`run` keeps of stdout and of stderr. It reads and drops the rest."""
 
 _TICK = 0.05
 _CHUNK = 65536
 _PIPE_HOLDER_GRACE = 0.2
-"""Seconds that we go on reading when the program has ended and another process still holds its output."""
+"""Seconds to continue reading after the program has ended, if another process still holds its output open."""
 
 Sink = Callable[[bytes], object]
 
@@ -39,7 +39,7 @@ Output = Literal["pipes", "terminal", "error terminal"] | tuple[int, int]
 
 
 class ProgramNotFound(Exception):
-    """There is no such executable file on PATH."""
+    """PATH has no such executable file."""
 
 
 class ProgramNotStarted(Exception):
@@ -55,7 +55,7 @@ class Cancelled(Exception):
 
 
 class Result(NamedTuple):
-    """What a program that ended left: its exit code (negative: the signal that ended it) and what it printed."""
+    """The result of a program: its exit code (negative: the number of the signal that ended it) and its output."""
 
     argv: tuple[str, ...]
     returncode: int
@@ -69,7 +69,7 @@ class Result(NamedTuple):
 
 
 class Child:
-    """A program that runs. Whoever spawned it must call :meth:`pump` to its end, or :meth:`kill`."""
+    """A running program. The caller of :meth:`spawn` must call :meth:`pump` or :meth:`kill`."""
 
     def __init__(self, running: sh.RunningCommand, streams: dict[int, int]) -> None:
         self._running = running
@@ -85,10 +85,10 @@ class Child:
         stdin_fd: int | None = None,
         output: Output = "pipes",
     ) -> "Child":
-        """Start it; ``env`` is added to our own environment, standard input is empty unless a descriptor is given.
+        """Start a program. ``env`` is added to our own environment. Without ``stdin_fd`` standard input is empty.
 
-        ``output``: ``"pipes"``; ``"terminal"`` or ``"error terminal"``, a pseudo-terminal for stdout or stderr, for
-        programs that show their progress on a terminal only; or two descriptors that the program writes to by itself.
+        ``output``: ``"pipes"``; ``"terminal"`` or ``"error terminal"``: a pseudo-terminal for stdout or for stderr,
+        because some programs show progress only on a terminal; or two descriptors to which the program writes directly.
         Raises ProgramNotFound, ProgramNotStarted.
         """
         try:
@@ -103,7 +103,7 @@ class Child:
             "_bg_exc": False,
             "_no_pipe": True,
             "_new_session": True,
-            # Python's descriptors are close-on-exec; to list and close them once more takes the child 2 ms.
+            # Python's descriptors are close-on-exec. Listing and closing them again would take the child 2 ms.
             "_close_fds": False,
             "_encoding": "utf-8",
             "_in": devnull if stdin_fd is None else stdin_fd,
@@ -132,9 +132,9 @@ class Child:
         deadline: clock.Deadline | clock.Patience | None = None,
         cancel: threading.Event | None = None,
     ) -> int:
-        """Read until the program has ended; returns its exit code.
+        """Pass the output to the sinks until the program has ended. Return its exit code.
 
-        Raises ProgramTimeout or Cancelled, and on these and any other exception kills it first.
+        Raises ProgramTimeout, Cancelled. Before it raises any exception, it kills the program.
         """
         limits = _Limits(deadline, cancel)
         try:
@@ -145,7 +145,7 @@ class Child:
         return self._reap()
 
     def kill(self) -> int:
-        """SIGKILL to the program, its session and all its descendants; returns the exit code. May be called again."""
+        """Send SIGKILL to the program, its session and its descendants. Return the exit code. May be called again."""
         for pid in [*tree.descendants(self.pid), self.pid] if self.alive else []:
             _signal(os.kill, pid)
         _signal(os.killpg, self.pid)
@@ -161,7 +161,7 @@ class Child:
             if self._streams:
                 ready = poll.poll(_TICK * 1000)
             else:
-                # Its output is closed: it ends within the millisecond, as a rule.
+                # The program has closed its output: it usually ends within a millisecond.
                 clock.sleep(pause)
                 pause, ready = min(pause * 2, _TICK), []
             for fd, _ in ready:
@@ -188,7 +188,7 @@ class Child:
 
 
 class _Limits:
-    """What ends the reading before the program does."""
+    """The conditions that stop the reading before the program ends."""
 
     def __init__(self, deadline: clock.Deadline | clock.Patience | None, cancel: threading.Event | None) -> None:
         self._deadline = deadline
@@ -196,7 +196,7 @@ class _Limits:
         self._tick = clock.Stopwatch()
 
     def is_tick(self) -> bool:
-        """Now and then, however much is written."""
+        """True once per tick (50 ms), however much output there is."""
         if self._tick.seconds < _TICK:
             return False
         self._tick = clock.Stopwatch()
@@ -210,7 +210,7 @@ class _Limits:
 
 
 def _check_can_start(program: str, texts: Iterable[str]) -> None:
-    """sh finds out only after the fork, and then leaves descriptors and a zombie behind."""
+    """Raises ProgramNotStarted. sh would notice only after the fork, and leave descriptors and a zombie process."""
     for text in texts:
         try:
             if b"\0" in text.encode():
@@ -227,7 +227,7 @@ def _check_can_start(program: str, texts: Iterable[str]) -> None:
 
 
 def _open_output(output: Output) -> tuple[dict[int, int], tuple[int, int], list[int]]:
-    """What we read (descriptor: 0 for stdout, 1 for stderr), what the program writes to, what to close once it runs."""
+    """Return what we read (descriptor: 0 for stdout, 1 for stderr), what the program writes to, what to close later."""
     if isinstance(output, tuple):
         return {}, output, []
     err_read, err_write = _open_terminal() if output == "error terminal" else os.pipe()
@@ -236,7 +236,7 @@ def _open_output(output: Output) -> tuple[dict[int, int], tuple[int, int], list[
 
 
 def _open_terminal() -> tuple[int, int]:
-    """Of a common size: on one of no size at all podman draws nothing that can be read."""
+    """Open a pseudo-terminal of 80 x 24. If the size is 0, podman prints no readable progress."""
     import fcntl
     import struct
     import termios
@@ -250,7 +250,7 @@ def _read_chunk(fd: int) -> bytes:
     try:
         return os.read(fd, _CHUNK)
     except OSError as error:
-        # A pseudo-terminal whose other end is closed.
+        # The other end of the pseudo-terminal is closed.
         if error.errno == errno.EIO:
             return b""
         raise
@@ -281,7 +281,7 @@ def run(
     env: Mapping[str, str] | None = None,
     cancel: threading.Event | None = None,
 ) -> Result:
-    """Run a program to its end. A non-zero exit code is a result, not an error.
+    """Run a program and wait for its end. A non-zero exit code is a result, not an error.
 
     Raises ProgramNotFound, ProgramNotStarted, ProgramTimeout, Cancelled.
     """

@@ -1,5 +1,5 @@
-"""What the kernel knows of processes: who they are, whose they are, what they take. The only importer of psutil, and
-that only where it is needed: importing it takes 20 ms, and a run in which nothing has to be killed does without."""
+"""Reads process data from the kernel: identity, container, memory and CPU time. The only importer of psutil, where
+it is needed: the import takes 20 ms, and a run that kills nothing does without it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 
 class TreeUsage(NamedTuple):
-    """What a process and all its descendants take together: now, and the one that took most at its worst (Linux)."""
+    """What a process and all its descendants use. ``memory_bytes``: resident memory of all of them, now.
+    ``largest_peak_bytes``: the highest peak of a single process (Linux). ``cpu_seconds``: of all of them."""
 
     memory_bytes: int
     largest_peak_bytes: int
@@ -17,10 +18,10 @@ class TreeUsage(NamedTuple):
 
 
 def tree_usage(pid: int, cgroup: str | None = None) -> TreeUsage | None:
-    """None when there is no such process any more, or nothing of it may be seen.
+    """Measure the process tree. None if the process has ended or cannot be read.
 
-    ``cgroup``: the file that lists the processes of its control group, where there is one: it costs a tenth of a look
-    at every process of the machine.
+    ``cgroup``: the file that lists the processes of the control group, if known. Reading it costs a tenth of scanning
+    all processes of the machine.
     """
     memory, peak, cpu = 0, 0, 0.0
     for each in _listed(cgroup) or (pid, *descendants(pid)):
@@ -31,7 +32,7 @@ def tree_usage(pid: int, cgroup: str | None = None) -> TreeUsage | None:
 
 
 def cgroup_of(pid: int) -> str | None:
-    """The file ``cgroup.procs`` of the process's control group (Linux, cgroup v1 or v2); None where it is not found."""
+    """The file ``cgroup.procs`` of the process's control group (Linux, cgroup v1 or v2). None if it is not found."""
     with contextlib.suppress(OSError), open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
         for line in file:
             _, controllers, path = line.rstrip("\n").split(":", 2)
@@ -52,7 +53,7 @@ def _listed(cgroup: str | None) -> list[int]:
 
 
 def _memory(pid: int) -> tuple[int, int]:
-    """Bytes of resident memory: now, and at its worst."""
+    """Resident memory in bytes: the current value and the peak."""
     with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
         found = dict(line.split(":", 1) for line in file)
     resident, highest = (int(found.get(key, "0 kB").split()[0]) * 1024 for key in ("VmRSS", "VmHWM"))
@@ -60,15 +61,15 @@ def _memory(pid: int) -> tuple[int, int]:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Of the process and of those of its children that it has waited for."""
+    """CPU time of the process and of the children that it has waited for."""
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
         fields = file.read().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def is_of_container(pid: int, container_id: str) -> bool:
-    """Whether the process of that number, as it is seen from here, belongs to the container: the engine may count in
-    another machine's processes. Linux names the container in the process's control group."""
+    """Whether the process with this pid on this machine belongs to the container. The pid may come from an engine on
+    another machine. On Linux the name of the process's control group contains the container's ID."""
     try:
         with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
             return bool(container_id) and container_id in file.read()
@@ -77,10 +78,10 @@ def is_of_container(pid: int, container_id: str) -> bool:
 
 
 class Owner(NamedTuple):
-    """A process that cannot be mistaken for a later one of the same number.
+    """Identifies a process, so that a later process with the same pid is not mistaken for it.
 
-    ``started``: when it started, only ever compared for equality; ``host``: the host's name; ``boot``: which boot of
-    the host; ``namespace``: the namespace in which the number counts (a container has its own).
+    ``started``: its start time, only compared for equality. ``host``: the host's name. ``boot``: the ID of the host's
+    boot. ``namespace``: the pid namespace (a container has its own).
     """
 
     pid: int
@@ -113,10 +114,10 @@ def _pid_namespace() -> str:
 
 
 def started(pid: int) -> str | None:
-    """When that process started; None when there is none, or nothing of it but a zombie.
+    """The start time of the process. None if there is no such process, or only a zombie.
 
-    Linux counts it in ticks since the boot, which no change of the clock moves (psutil's create_time is moved by one);
-    elsewhere it is psutil's create_time.
+    On Linux: ticks since the boot. Unlike psutil's create_time they do not change when the clock is set. On other
+    systems: psutil's create_time.
     """
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
@@ -137,7 +138,7 @@ def _create_time(pid: int) -> str | None:
 
 
 def descendants(pid: int) -> list[int]:
-    """The process's children, their children and so on; none when it is gone."""
+    """The pids of all descendants of the process. Empty if the process has ended."""
     import psutil
 
     try:

@@ -1,1 +1,1 @@
-"""The verdict and who reads it: ``verdict`` is the data, ``terminal``, ``as_json`` and ``blessing`` show it."""
+"""The verdict: ``verdict`` is the data and its JSON, ``terminal`` and ``blessing`` show it."""

@@ -13,9 +13,9 @@ NOT_BLESSED = "INFRA_NOT_BLESSED"
 
 
 def write_blessing(folder: str | os.PathLike[str], verdict: Verdict) -> None:
-    """Write INFRA_BLESSED or INFRA_NOT_BLESSED, and remove what an earlier run wrote; no verdict writes neither.
+    """Write INFRA_BLESSED or INFRA_NOT_BLESSED, and remove an earlier run's file. Without a verdict, write neither.
 
-    Raises UsageError when the folder cannot be written.
+    Raises UsageError if the folder cannot be written.
     """
     wanted = {"blessed": BLESSED, "not_blessed": NOT_BLESSED}.get(verdict)
     try:

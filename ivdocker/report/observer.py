@@ -1,4 +1,4 @@
-"""Whom a run tells what happens, while it happens."""
+"""The interface through which a run reports its events."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Does nothing with it; who wants something done overrides what it is told."""
+    """Ignores all events. Override the methods for the events that you need."""
 
     def planned(self, images: int, requests: int) -> None:
-        """What is going to be run: how many images, and how many requests are sent to each."""
+        """Before the runs: the number of images, and of requests for each."""
 
     def server(self, binary: ServingBinary) -> None:
-        """Which server the image is run as."""
+        """The kind of server that was chosen for an image."""
 
     def stage(self, image: str, stage: str, seconds: float, text: str) -> None:
-        """A stage that was completed."""
+        """A completed stage."""
 
     def outcome(self, image: str, outcome: RequestResult) -> None:
-        """A request and its answer."""
+        """A request and its response."""
 
     def measured(self, run: RunReport) -> None:
-        """What the run took, once everything was asked."""
+        """The figures of a run, after the last request."""
 
     def tried_memory(self, image: str, tried: MemoryTry) -> None:
-        """A limit under which it was run, and what came of it."""
+        """A run with a memory limit, and its result."""
 
     def pull(self, image: str, output: bytes, progress: str) -> None:
-        """What docker showed of a pull, and how far it is."""
+        """docker's raw progress output of a pull, and a summary of the progress."""
 
     def failed_attempt(self, image: str, attempt: int, failure: Failure) -> None:
-        """An attempt that failed; there will be another."""
+        """A failed attempt that another attempt will follow."""
 
     def finished(self, report: Report) -> None:
-        """The verdict. Nothing is run any more."""
+        """The verdict, after all runs."""

@@ -1,4 +1,4 @@
-"""What people read while it works and at its end. No colour or control codes unless the stream is a terminal."""
+"""Prints progress and verdicts for people. Colours and control codes only if the stream is a terminal."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _WORDS = {"blessed": "blessed", "not_blessed": "not blessed", "no_verdict": "no 
 
 
 class Terminal(Observer):
-    """Writes stage lines and verdicts. ``level``: 0 only the verdict, 1 the stages, 2 requests and answers too.
+    """Prints stages and verdicts. ``level``: 0 verdicts only, 1 also stages (default), 2 also requests and responses.
 
-    With several images each line begins with its image.
+    With several images each line begins with the image.
     """
 
     def __init__(self, stream: TextIO, level: int = 1) -> None:
@@ -44,22 +44,22 @@ class Terminal(Observer):
         self._asked: dict[str, _Progress] = {}
 
     def planned(self, images: int, requests: int) -> None:
-        """What is going to be run."""
+        """Remember how many images and requests there are."""
         self._several, self._requests = images > 1, requests
 
     def server(self, binary: ServingBinary) -> None:
-        """Which server the image is run as, where that is not evident."""
+        """Print the kind of server, if it is not evident."""
         if self._level >= 2 or (self._level == 1 and not binary.server_is_evident):
             self._line(binary.image, f"{'server':<8} {'':9}  {binary.kind}: {binary.server_reason}")
 
     def stage(self, image: str, stage: str, seconds: float, text: str) -> None:
-        """A stage that was completed."""
+        """Print a completed stage."""
         self._asked.pop(image, None)
         if self._level >= 1:
             self._line(image, f"{stage:<8} {seconds:7.2f} s  {text}")
 
     def outcome(self, image: str, outcome: RequestResult) -> None:
-        """A request and its answer: of all, or of the first that failed; and how far it has come."""
+        """Print a request and its response (level 2: all, else the first 20 that failed), and the progress."""
         asked = self._asked.setdefault(image, _Progress())
         asked.count(outcome)
         if self._level == 2 or (outcome.failure and asked.failed <= _FAILURES_SHOWN):
@@ -75,19 +75,19 @@ class Terminal(Observer):
         self._line(image, f"answer   {'':10}  {shown}")
 
     def measured(self, run: RunReport) -> None:
-        """What a run took, once that is known."""
+        """Print the figures of a run."""
         if self._level >= 1:
             self._line(run.image, f"measured {'':10}  {', '.join(_figures(run))}")
 
     def tried_memory(self, image: str, tried: MemoryTry) -> None:
-        """A run with a memory limit."""
+        """Print the result of a run with a memory limit."""
         if self._level >= 1:
             result = tried.code or "loads and answers"
             limit = f"--memory={tried.limit_bytes >> 20}m"
             self._line(image, f"memory   {tried.seconds:7.2f} s  {limit:<16} {result}")
 
     def pull(self, image: str, output: bytes, progress: str) -> None:
-        """docker's own progress bars on a terminal, a line every few seconds elsewhere."""
+        """Show docker's progress bars on a terminal, else a line every 5 seconds."""
         if self._level < 1:
             return
         if self._stream.isatty() and not self._several:
@@ -99,11 +99,11 @@ class Terminal(Observer):
             self._line(image, f"pulling {image}: {progress}")
 
     def failed_attempt(self, image: str, attempt: int, failure: Failure) -> None:
-        """An attempt that will be followed by another."""
+        """Print the failure of an attempt that another attempt will follow."""
         self._line(image, f"attempt {attempt} failed: {failure.code}: {failure.message}; trying again")
 
     def finished(self, report: Report) -> None:
-        """For each image its verdict, and for one that is not blessed the cause and what to do."""
+        """Print each image's verdict, and after a failure its cause and what to do."""
         for run in report.runs:
             self._line("", self._summary(report, run), _COLOURS[run.verdict])
             if run.memory_search and run.memory_search.smallest_bytes:
@@ -114,7 +114,7 @@ class Terminal(Observer):
                     self._line("", f"  {line}")
 
     def recorded(self, report: Report, path: str) -> None:
-        """What became of ``--record``."""
+        """Print the result of ``--record``."""
         if not report.blessed:
             self._line("", f"nothing recorded in {path}: the model is not blessed on every image")
         elif self._level >= 1:
@@ -139,7 +139,7 @@ class Terminal(Observer):
 
 
 class _Progress:
-    """How many requests were sent to one image; a line tells of it every few seconds and every thousand."""
+    """Counts the requests to one image. A progress line is due every 5 seconds and every 1000 requests."""
 
     def __init__(self) -> None:
         self.sent = self.failed = 0
@@ -168,7 +168,7 @@ def _explanation(run: RunReport) -> list[str]:
         lines.append(f"run it yourself: {failure.command}")
     if run.kept:
         engine, name = run.engine_program, run.kept
-        lines.append(f"the container is left: {engine} logs {name}; {engine} exec -it {name} sh")
+        lines.append(f"look into the container: {engine} logs {name}; {engine} exec -it {name} sh")
         network = f" && {engine} network rm {name}" if run.kept_network else ""
         lines.append(f"remove it with: {engine} rm --force --volumes {name}{network}")
     return lines
@@ -193,5 +193,5 @@ def _short(value: Any) -> str:
 
 
 def _printable(text: str) -> str:
-    """What a server said must not steer the terminal."""
+    """Replace control characters: text from a server must not control the terminal."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

@@ -1,4 +1,4 @@
-"""The verdict, as plain data: for each image a RunReport, over all of them a Report."""
+"""The verdict as plain data: a RunReport for each image, and a Report for all images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ivdocker.errors import Failure
 Verdict = Literal["blessed", "not_blessed", "no_verdict"]
 
 SCHEMA = "ivdocker/report/v1"
-"""Of the JSON report. Keys are only ever added."""
+"""The schema of the JSON report. New versions may add keys, but never remove or change one."""
 
 _VERSION_TIMEOUT_S = 10.0
 
@@ -24,7 +24,7 @@ EXIT_CODES: dict[Verdict, int] = {"blessed": 0, "not_blessed": 1, "no_verdict": 
 
 
 class RequestFigures(NamedTuple):
-    """Counts, and latencies in milliseconds (None when nothing was answered)."""
+    """Numbers of requests, and latencies in milliseconds (None if there was no response)."""
 
     sent: int = 0
     failed: int = 0
@@ -34,11 +34,11 @@ class RequestFigures(NamedTuple):
     p99_ms: float | None = None
     first_ms: float | None = None
     error_rate: float | None = None
-    """The share of requests that failed or were answered wrongly, from 0 to 1."""
+    """The share of requests that failed or got a wrong response, from 0 to 1."""
 
 
 class MemoryTry(NamedTuple):
-    """A run with a memory limit. ``code``: its failure's, None when it was blessed."""
+    """A run with a memory limit. ``code``: the failure code, None if the run was blessed."""
 
     limit_bytes: int
     verdict: Verdict
@@ -47,7 +47,7 @@ class MemoryTry(NamedTuple):
 
 
 class MemorySearch(NamedTuple):
-    """``smallest_bytes``: the smallest limit that was seen to be enough; None when none was found."""
+    """``smallest_bytes``: the smallest limit under which a run was blessed. None if there was none."""
 
     smallest_bytes: int | None
     tries: tuple[MemoryTry, ...]
@@ -58,8 +58,8 @@ class MemorySearch(NamedTuple):
 
 
 class RunReport:
-    """One model on one image. ``stages``: seconds of the stages that were reached: pull, start, running, load, query,
-    stop."""
+    """One model on one image. ``stages``: the duration in seconds of each stage that was reached (pull, start, running,
+    load, query, stop)."""
 
     def __init__(self, image: str, server: str) -> None:
         self.image = image
@@ -72,21 +72,21 @@ class RunReport:
         self.requests = RequestFigures()
         self.resources = Usage()
         self.log_errors: int | None = None
-        """Lines of the server's log that report an error."""
+        """The number of lines in the server's log that report an error."""
         self.memory_search: MemorySearch | None = None
         self.failure: Failure | None = None
         self.history: tuple[Failure, ...] = ()
-        """The failures of the attempts before this one."""
+        """The failures of the earlier attempts."""
         self.kept: str | None = None
-        """The container that was left behind, with ``keep``."""
+        """The name of the container that ``keep`` left in place."""
         self.kept_network = False
-        """Whether it is in a network of its own, of the same name."""
+        """Whether that container has its own network, with the same name."""
         self.engine_program = "docker"
-        """The command line with which to look at it."""
+        """The program with which to look at that container."""
 
     @property
     def load_seconds(self) -> float | None:
-        """From the container's start until the model was ready."""
+        """Seconds from the container's start until the model was ready."""
         load = self.stages.get("load")
         return None if load is None else self.stages.get("running", 0.0) + load
 
@@ -100,7 +100,7 @@ class RunReport:
         return f"<RunReport {self.image}: {_summary(self)}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """As in the JSON report; seconds are rounded to milliseconds."""
+        """The run as in the JSON report. Seconds are rounded to milliseconds."""
         return {
             "image": self.image,
             "image_id": self.image_id,
@@ -122,10 +122,10 @@ class RunReport:
 
 
 class Report:
-    """The verdict on a model: blessed when it is blessed on every image. An image on which it is not blessed weighs
-    more than one on which there is no verdict.
+    """The verdict on a model: blessed if it is blessed on every image. If one image gives "not blessed" and another one
+    "no verdict", the verdict is "not blessed".
 
-    ``seconds``: how long all took. ``asked``: the engine that it was asked of.
+    ``seconds``: the duration of all runs. ``asked``: the engine that ran them.
     """
 
     def __init__(
@@ -146,8 +146,8 @@ class Report:
 
     @cached_property
     def engine(self) -> EngineVersion | None:
-        """Which engine it was: a docker call when this is first read. None when no engine answers; why is the run's
-        failure."""
+        """The engine's versions. The first read makes a docker call. None if no engine answers: then the failure of the
+        run says why."""
         if self._asked is None:
             return None
         with suppress(EngineError):
@@ -181,7 +181,7 @@ class Report:
         }
 
     def to_json(self) -> str:
-        """The same as text; valid UTF-8 whatever a server said."""
+        """The JSON report as text. Always valid UTF-8, whatever a server sent."""
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
         return text.encode("utf-8", "backslashreplace").decode()
 

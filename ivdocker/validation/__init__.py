@@ -1,2 +1,2 @@
-"""The main job: ``validate`` and ``serve`` are the front doors, ``plan`` makes a job of what the user asks, ``attempt``
-runs one model on one image."""
+"""The main job. ``validate`` and ``serve`` are the public functions. ``plan`` turns the user's arguments into a job.
+``attempt`` runs one model on one image."""

@@ -1,4 +1,4 @@
-"""Checks the types of what a caller of the front door passes, by the annotations: once, in one line, before a run."""
+"""Checks the arguments of the public functions against their annotations, before a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN = 80
 
 
 def check_types(function: Callable[..., object], arguments: Mapping[str, object]) -> None:
-    """Raises UsageError, which names the first argument, or field of a record, whose type is not the annotated one."""
+    """Raises UsageError for the first argument, or field of a record, whose type differs from its annotation."""
     _check(function, arguments, "")
 
 

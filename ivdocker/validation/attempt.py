@@ -1,4 +1,4 @@
-"""One model on one image: run it, wait until it is ready, send it requests, and say what came of it."""
+"""One model on one image: run it, wait until it is ready, send requests, and report the result."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ MAY_CHANGE = frozenset(
         "request-timeout",
     }
 )
-"""Failures that another try may not meet; a model that cannot be loaded will not load the second time either."""
+"""Failures that another try may avoid. The others repeat: a model that cannot be loaded stays so."""
 
 
 def run_one(job: Job, binary: ServingBinary) -> RunReport:
-    """One image of the job, tried again where that may help. Raises UsageError, GracefulShutdown."""
+    """Run one image of the job, and try again if that may help. Raises UsageError, GracefulShutdown."""
     history: list[Failure] = []
     job.observer.server(binary)
     while True:
@@ -57,12 +57,12 @@ def run_one(job: Job, binary: ServingBinary) -> RunReport:
 
 
 def ready_text(models: Sequence[str]) -> str:
-    """That they are ready, in words."""
+    """A sentence that says that the models are ready."""
     return f"model {models[0]} is ready" if len(models) == 1 else f"models {', '.join(models)} are ready"
 
 
 class _Attempt:
-    """One container, from its start to its end, and the report on it."""
+    """One container from its start to its end, and its report."""
 
     def __init__(self, job: Job, binary: ServingBinary, number: int) -> None:
         self.report = RunReport(binary.image, binary.kind)
@@ -76,7 +76,7 @@ class _Attempt:
         self._stages = _Stages(self.report, job.observer)
 
     def run(self) -> RunReport:
-        """Raises UsageError, GracefulShutdown."""
+        """Run the attempt and return its report. Raises UsageError, GracefulShutdown."""
         try:
             self._try()
         except (GracefulShutdown, UsageError):
@@ -116,7 +116,7 @@ class _Attempt:
 
     @contextmanager
     def _measured(self) -> Iterator[None]:
-        """What the container takes, and what its log says, until the block is left."""
+        """Measure the container, and count the errors in its log, until the end of the block."""
         budgets, usage, read_log = self._job.budgets, self._container.measure(), self._container.log_so_far
         try:
             yield
@@ -170,7 +170,7 @@ class _Attempt:
             container.stop()
             report.kept_network = report.kept is not None and self._options.offline
             if report.log_errors is None and container.was_made:
-                # It was ready, and had answered, before its log was read.
+                # The server was ready and had answered before its log was read.
                 report.log_errors = log_errors.count(container.log())
             if report.kept:
                 stage.text = f"container {report.kept} left as it is"
@@ -181,7 +181,7 @@ class _Attempt:
 
 
 class _RequestStream:
-    """All requests of a job, each time it is iterated: those of the files, then those that are made up."""
+    """All requests of a job: those of the files, then the synthesized ones. It can be iterated again."""
 
     def __init__(self, job: Job, binary: ServingBinary, client: BaseModelServerClient) -> None:
         self._job, self._binary, self._client = job, binary, client
@@ -200,7 +200,7 @@ class _Stage:
 
 
 class _Stages:
-    """Times the stages of one run and tells the observer of each that was completed."""
+    """Times the stages of one run, and reports each completed stage to the observer."""
 
     def __init__(self, report: RunReport, observer: Observer) -> None:
         self.current = "start"
@@ -220,7 +220,7 @@ class _Stages:
             self._observer.stage(self._report.image, name, watch.seconds, stage.text)
 
     def split(self, name: str, part: str, seconds: float) -> None:
-        """A part of a stage becomes a stage of its own."""
+        """Make a part of a stage a separate stage."""
         stages = self._report.stages
         self._report.stages = {part: seconds, **stages, name: stages[name] - seconds}
 

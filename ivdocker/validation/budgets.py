@@ -1,4 +1,4 @@
-"""What a good run may cost at most, and whether one cost more. Pure."""
+"""The limits for a run, and whether the run exceeded them. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _MEBIBYTE = 1 << 20
 
 
 class Budgets(NamedTuple):
-    """Limits; None is no limit.
+    """Limits for a run. None (the default) means no limit.
 
-    ``load_seconds``: from the container's start until the model is ready. ``first_ms``: the first answer.
-    ``p50_ms``, ``p95_ms``, ``p99_ms``: latencies of all answers. ``error_rate``: the share (0 to 1) of requests that
-    may be answered wrongly or not at all; without it none may. ``memory_bytes``: the peak of the container's
-    processes. ``log_errors``: lines of the server's log that report an error.
+    ``load_seconds``: from the container's start until the model is ready. ``first_ms``: latency of the first response.
+    ``p50_ms``, ``p95_ms``, ``p99_ms``: latencies of all responses. ``error_rate``: the share of requests, from 0 to 1,
+    that may fail or get a wrong response (None: no request may). ``memory_bytes``: the peak memory of the container's
+    processes. ``log_errors``: the number of lines in the server's log that report an error.
     """
 
     load_seconds: float | None = None
@@ -35,7 +35,7 @@ class Budgets(NamedTuple):
 
 
 def check(budgets: Budgets) -> None:
-    """Raises UsageError for a limit that cannot be."""
+    """Raises UsageError for an impossible limit."""
     for name, limit in budgets._asdict().items():
         if limit is not None and not 0 <= limit < float("inf"):
             raise UsageError(f"the budget {name} must be a number of at least 0, not {limit:g}")
@@ -44,7 +44,7 @@ def check(budgets: Budgets) -> None:
 
 
 def exceeded(budgets: Budgets, run: RunReport) -> Failure | None:
-    """The failure that names every limit that a run exceeded; None when it kept all of them."""
+    """A failure that names every limit that the run exceeded. None if it exceeded none."""
     found = list(_exceeded(budgets, run))
     if found:
         hint = "raise the budget if that is what the model costs; the report has every figure (--json)"

@@ -1,4 +1,4 @@
-"""The commands that a job comes down to, to be pasted into a shell; nothing is run."""
+"""Prints the commands of a job, for pasting into a shell. Runs no container."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def commands(
     synthesize: int,
     seed: int,
 ) -> Iterator[str]:
-    """For each image: run, ask for readiness, send the requests, stop, remove. Raises UsageError."""
+    """The commands for each image: run, readiness probe, requests, stop, remove. Raises UsageError."""
     job = plan(subject, options, checks)
     with nullcontext(()) if requests is None else load(requests) as loaded:
         job = job._replace(requests=loaded, synthesize=synthesize, seed=seed)
@@ -40,7 +40,7 @@ def _commands(job: Job, binary: ServingBinary) -> Iterator[str]:
     engine, name = job.engine, new_name()
     spec = container_spec(job.model.location, binary, job.options, engine, name)
     docker = shlex.join(engine.command([]))
-    # Without the labels: a container of somebody's own is not an orphan of ours.
+    # Without labels: otherwise the next run would remove the user's container as an orphan.
     yield engine.run_command(spec._replace(labels={}))
     client = binary.MakeClient("127.0.0.1:0")
     address, state_address = (
@@ -58,7 +58,7 @@ def _commands(job: Job, binary: ServingBinary) -> Iterator[str]:
 def _curls(requests: Iterable[Request], client: BaseModelServerClient, address: str) -> Iterator[str]:
     for request in requests:
         if lacks_body(request):
-            yield f"# {request.where}: its body is made when the loaded model has told its inputs"
+            yield f"# {request.where}: its body is made once the loaded model has reported its inputs"
             continue
         body = request.request_body
         words = ["curl", *client.curl_arguments(body), address + shlex.quote(client.path_of(body))]

@@ -1,4 +1,4 @@
-"""The smallest memory limit under which a model still loads and answers, by bisection over whole runs."""
+"""Finds the smallest memory limit under which a model still loads and answers, by bisection with complete runs."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from ivdocker.validation.plan import Job
 
 _MEGABYTE = 1 << 20
 _SMALLEST = 8 * _MEGABYTE
-"""docker 20.10 takes no limit below 6 MB."""
+"""docker 20.10 rejects limits below 6 MB."""
 
 _STEP = 4 * _MEGABYTE
 _PRECISION = 0.05
@@ -22,7 +22,7 @@ _LARGEST = 1 << 40
 
 
 class _Bounds(NamedTuple):
-    """The model does not run with ``low`` bytes, and runs with ``high``."""
+    """The model fails with ``low`` bytes and runs with ``high``."""
 
     low: int
     high: int
@@ -33,8 +33,9 @@ class _Bounds(NamedTuple):
 
 
 def find_memory(job: Job, binary: ServingBinary, report: RunReport) -> None:
-    """Adds to the report of a run that was blessed what was found, to 5 %, at least 4 MB; an environment that fails
-    meanwhile is the run's failure. Each try is a whole run, told to the job's observer."""
+    """Search the limit and add it to the report of a blessed run. The precision is 5 %, but at least 4 MB.
+
+    Each try is a complete run and is reported to the observer. A failure of the environment becomes the report's."""
     search = _Search(job, binary)
     smallest = search.run(report.resources.peak_memory_bytes or _SMALLEST)
     report.memory_search = MemorySearch(smallest, tuple(search.tries))
@@ -89,5 +90,5 @@ def _doubling(limit: int) -> Iterator[int]:
 
 
 def _rounded(size: float) -> int:
-    """To whole megabytes, up."""
+    """Rounded up to whole megabytes, at least 8."""
     return max(_SMALLEST, -int(-size // _MEGABYTE) * _MEGABYTE)

@@ -1,4 +1,4 @@
-"""From what a user asks to a job: which servers are run on which model, with what. Nothing is run."""
+"""Turns the user's arguments into a job: which servers to run on which model, and how. Runs no container."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from ivdocker.requests.send import RequestResult
 
 LOAD_TIMEOUT_S = 300.0
-"""Seconds that loading may take, TFX's default."""
+"""Default limit for loading, in seconds: the same as TFX's."""
 
 
 class Checks(NamedTuple):
-    """How requests are sent, and what is checked of the responses beyond what each request expects.
+    """How requests are sent, and the checks of the responses besides what each request expects.
 
-    ``deterministic``: each request is sent twice, and both responses must be equal. ``against``: an image that is run
-    first; the others must respond as it does. ``repeat``: how often all requests are sent. ``concurrency``: how many
-    requests are sent at a time.
+    ``deterministic``: each request is sent twice, and both responses must be equal. ``against``: this image runs first,
+    and the other images must give the same responses. ``repeat``: how often all requests are sent (default 1).
+    ``concurrency``: how many requests are sent at the same time (default 1).
     """
 
     deterministic: bool = False
@@ -44,9 +44,10 @@ class Checks(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What is validated: a model on server images, which are named or come from a TFX ServingSpec.
+    """What is validated: a model on server images. The images are named, or come from a TFX ServingSpec.
 
-    ``server``: the kind of server, as ``--server`` takes it. ``model_name``: None is the folder's name.
+    ``server``: the kind of server, as for ``--server``. ``model_name``: the name to serve the model by (default: the
+    folder's name).
     """
 
     model: str | os.PathLike[str]
@@ -57,7 +58,7 @@ class Subject(NamedTuple):
 
 
 class ResultSink(Protocol):
-    """Keeps the results of the requests of one attempt."""
+    """Collects the results of the requests of one attempt."""
 
     def restart(self) -> None: ...
 
@@ -65,7 +66,7 @@ class ResultSink(Protocol):
 
 
 class Notes(Protocol):
-    """Takes down requests for a warm-up file."""
+    """Collects requests for a warm-up file."""
 
     def begin(self, client: BaseModelServerClient) -> None: ...
 
@@ -73,24 +74,24 @@ class Notes(Protocol):
 
 
 class Job(NamedTuple):
-    """What to run, wholly worked out: nothing in it is looked up again."""
+    """Everything needed for the runs. Nothing is looked up again later."""
 
     model: ModelPath
     binaries: Sequence[ServingBinary]
     engine: Engine
     options: RunOptions
     reference: ServingBinary | None = None
-    """The image of ``checks.against``: its responses are what is expected of the others."""
+    """The image of ``checks.against``: the other images must give its responses."""
     requests: Iterable[Request] = ()
     synthesize: int = 0
-    """How many requests are made up for the model's inputs."""
+    """How many requests to synthesize for the model's inputs."""
     seed: int = 0
     checks: Checks = Checks()
     budgets: Budgets = Budgets()
     warmup: Notes | None = None
-    """Takes down the requests of the first image."""
+    """Collects the requests of the first image."""
     sinks: Sequence[ResultSink] = ()
-    """They keep the results of the last attempt on the first image."""
+    """They collect the results of the last attempt on the first image."""
     timeout_s: float = LOAD_TIMEOUT_S
     tries: int = 1
     observer: Observer = Observer()
@@ -101,8 +102,8 @@ class Job(NamedTuple):
         return bool(self.requests) or self.synthesize > 0
 
 
-def plan(subject: Subject, options: RunOptions, checks: Checks = Checks()) -> Job:  # noqa: B008  (it does not change)
-    """Raises UsageError where the subject cannot be run at all."""
+def plan(subject: Subject, options: RunOptions, checks: Checks = Checks()) -> Job:  # noqa: B008  (it is immutable)
+    """Make the job. Raises UsageError if the subject cannot be run."""
     if bool(subject.images) == bool(subject.spec):
         raise UsageError("name the images to validate on: either images (--image) or a ServingSpec (--spec), not both")
     model = locate(subject.model)
@@ -125,7 +126,7 @@ def plan(subject: Subject, options: RunOptions, checks: Checks = Checks()) -> Jo
 
 
 def _grace_s(options: RunOptions) -> float:
-    """A server that nobody asked to stop gracefully is not waited for longer than it helps."""
+    """The grace period in seconds: 10 for a graceful stop, else 0.5, unless the user sets it."""
     if options.grace_s is not None:
         return options.grace_s
     return GRACE_S if options.graceful_stop else QUICK_GRACE_S
@@ -135,7 +136,7 @@ def _binary(image: str, model: ModelPath, subject: Subject, engine: Engine, opti
     check_image_name(image)
 
     def look() -> Image | None:
-        """The image's configuration; None when it is not here yet or the engine does not say: the run will tell why."""
+        """The local image's configuration. None if there is no image or the engine fails: the run will show why."""
         with suppress(EngineError):
             return engine.image(image)
         return None

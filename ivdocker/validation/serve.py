@@ -1,4 +1,4 @@
-"""The other front door: a model server for as long as a ``with`` block lasts."""
+"""``serve``: runs a model server for the duration of a ``with`` block."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ivdocker.validation.plan import LOAD_TIMEOUT_S, Job, Subject, plan
 
 
 class Server:
-    """A model server that runs and whose model is ready; :func:`serve` makes it."""
+    """A running model server whose model is ready. :func:`serve` makes it."""
 
     def __init__(self, job: Job, container: Container, client: BaseModelServerClient) -> None:
         self._job = job
@@ -34,25 +34,25 @@ class Server:
 
     @property
     def endpoint(self) -> Endpoint:
-        """The address of its main port; ``.http``, ``.grpc`` and ``.metrics`` are the others."""
+        """The address of the main port. ``.http``, ``.grpc`` and ``.metrics`` are the addresses by protocol."""
         return self._container.endpoint
 
     @property
     def logs(self) -> str:
-        """All that the server has written by now; a docker call while it runs."""
+        """The server's log so far. Makes a docker call while the server runs."""
         return self._container.log()
 
     def predict(self, request: Any, timeout_s: float = REQUEST_TIMEOUT_S) -> Any:
-        """Send one request body, return the response's JSON. Raises ValidationFailed, DeadlineExceeded, JobAborted."""
+        """Send a request body and return the response's JSON. Raises ValidationFailed, DeadlineExceeded, JobAborted."""
         return self._client.predict(request, timeout_s)
 
     def check(self) -> None:
-        """Raises JobAborted and the like when the server has ended, GracefulShutdown when a signal stopped it."""
+        """Raises JobAborted or a similar error if the server has ended, GracefulShutdown if a signal stopped it."""
         self._container.check()
 
     def curl(self) -> str:
-        """A command line that sends the model a request: with values made up for its inputs, or an empty one where
-        they are not known. Raises JobAborted and the like when the server has ended."""
+        """A curl command that sends the model a request with synthesized values. The request is empty if the inputs are
+        not known. Raises JobAborted or a similar error if the server has ended."""
         found = example(self._client, self._job.binaries[0], self._job.model)
         return self._client.curl(found.request_body if found else {})
 
@@ -64,14 +64,14 @@ def serve(
     image: str,
     server: str = "auto",
     model_name: str | None = None,
-    options: RunOptions = RunOptions(),  # noqa: B008  (a record does not change)
+    options: RunOptions = RunOptions(),  # noqa: B008  (a record is immutable)
     timeout_s: float = LOAD_TIMEOUT_S,
     on_stage: Callable[[str, str], object] = lambda _stage, _text: None,
 ) -> Iterator[Server]:
-    """Run ``image`` on the model until the block is left.
+    """Run ``image`` on the model until the end of the ``with`` block.
 
-    ``model``, ``server``, ``model_name`` and ``options`` as in :func:`ivdocker.validate`. ``timeout_s``: seconds that
-    loading may take. ``on_stage`` is called with ``server``, ``start`` and ``load``, and a text for people.
+    ``model``, ``server``, ``model_name`` and ``options``: as for :func:`ivdocker.validate`. ``timeout_s``: limit for
+    loading, in seconds (default 300). ``on_stage`` is called with a stage (``server``, ``start``, ``load``) and a text.
     Raises UsageError, EnvironmentFailed, JobAborted, ValidationFailed, DeadlineExceeded.
     """
     check_types(serve, locals())

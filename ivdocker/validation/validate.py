@@ -1,4 +1,4 @@
-"""The front door of the main job: does a model load, and answer, in each of these images?"""
+"""``validate``: does a model load and answer in each of these images?"""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def validate(
     requests: str | os.PathLike[str] | list[Any] | None = None,
     synthesize: int = 0,
     seed: int = 0,
-    checks: Checks = Checks(),  # noqa: B008  (records do not change)
+    checks: Checks = Checks(),  # noqa: B008  (records are immutable)
     budgets: Budgets = Budgets(),  # noqa: B008
     options: RunOptions = RunOptions(),  # noqa: B008
     timeout_s: float = LOAD_TIMEOUT_S,
@@ -53,34 +53,34 @@ def validate(
     warmup: str | os.PathLike[str] | None = None,
     observer: Observer = Observer(),  # noqa: B008
 ) -> Report:
-    """Does the model load, and answer, in each of these images?
+    """Check that the model loads and answers in each image. Return a report with the verdicts.
 
-    What is validated:
+    What to validate:
 
     - ``model``: a folder, or a URI that the server opens itself.
-    - ``images``: server images. Instead of them ``spec``: a TFX ServingSpec (ours, a dict, its JSON text, or TFX's
-      message), which names TensorFlow Serving images by tag and digest.
-    - ``server``: the kind of model server; ``auto`` goes by the image's name, then its configuration, then the folder.
-    - ``model_name``: the name to serve the model by; None is the folder's name.
+    - ``images``: server images. Or ``spec`` instead: a TFX ServingSpec (ours, a dict, its JSON text, or TFX's message),
+      which names TensorFlow Serving images by tag and digest.
+    - ``server``: the kind of model server. ``auto`` finds it by the image's name, its configuration, or the folder.
+    - ``model_name``: the name to serve the model by (default: the folder's name).
 
-    What is sent once the model is loaded:
+    What to send once the model is loaded:
 
     - ``requests``: a requests file, a directory of them, ``-`` for standard input (formats: docs/requests.md), or a
-      list whose items are what a line of a requests file may hold.
-    - ``synthesize``: how many requests to make up for the model's inputs, from ``seed``.
+      list. Each item of a list is what a line of a requests file may contain.
+    - ``synthesize``: how many requests to synthesize for the model's inputs. ``seed`` is the random seed.
 
-    What makes a good run, and how it is run:
+    How to run, and what to check:
 
-    - ``checks``: how requests are sent and what is checked of the responses. ``budgets``: limits of time and memory.
-    - ``options``: how the container is run.
-    - ``timeout_s``: seconds that loading may take. ``tries``: how often what may change (the environment, a server that
-      ended without a known cause) is tried. ``jobs``: how many images are validated at the same time.
+    - ``checks``: how to send requests and what to check of the responses. ``budgets``: limits of time, memory, errors.
+    - ``options``: how to run the container.
+    - ``timeout_s``: limit for loading, in seconds (default 300). ``tries``: how often to try, if the failure may go
+      away (the environment, a server that ended without a known cause). ``jobs``: how many images to run in parallel.
     - ``find_memory``: also find the smallest memory limit under which a blessed model loads and answers.
-    - ``record``: the requests file to write the responses of a good run to. ``warmup``: the folder that becomes a copy
-      of a blessed SavedModel, with a warm-up file made from the requests.
-    - ``observer``: is told what happens while it happens.
+    - ``record``: the requests file for the responses of a blessed run. ``warmup``: the folder for a copy of a blessed
+      SavedModel, with a warm-up file made from the requests.
+    - ``observer``: gets the events of the run as they happen.
 
-    Raises UsageError when that cannot be done, GracefulShutdown when a signal came; everything else is in the report.
+    Raises UsageError if the arguments are wrong, GracefulShutdown after a signal. Other failures are in the report.
     """
     check_types(validate, locals())
     job = plan(Subject(model, images, spec, server, model_name), options, checks)
@@ -99,7 +99,7 @@ def validate(
 
 
 class _Extras(NamedTuple):
-    """What concerns all images together."""
+    """Options that concern all images together."""
 
     jobs: int
     find_memory: bool
@@ -118,7 +118,7 @@ def _requests(
 
 
 def _warmup(folder: str | os.PathLike[str] | None, job: Job) -> contextlib.AbstractContextManager[Warmup | None]:
-    """Raises UsageError where there can be no warm-up folder."""
+    """Raises UsageError if the warm-up folder cannot be made."""
     if folder is None:
         return contextlib.nullcontext()
     from ivdocker.requests.warmup import warmup
@@ -179,7 +179,7 @@ def _run_compared(job: Job, extras: _Extras) -> list[RunReport]:
     with Answers(job.reference.image) as answers:
         reference = run_one(job._replace(sinks=[*job.sinks, answers], warmup=None), job.reference)
         if reference.failure:
-            text = f"{reference.failure.message} (the image of --against; without its answers no other was run)"
+            text = f"{reference.failure.message} (the image of --against; the others need its answers and were not run)"
             reference.failure = reference.failure._replace(message=text)
             return [reference]
         rest = job._replace(requests=answers, synthesize=0, sinks=())
@@ -187,7 +187,7 @@ def _run_compared(job: Job, extras: _Extras) -> list[RunReport]:
 
 
 def _run_each(job: Job, extras: _Extras) -> Iterator[RunReport]:
-    """Only the first image's results are kept: one response to a request is enough."""
+    """Run the images. Only the first image's results are collected: one response per request is enough."""
     rest = job._replace(sinks=(), warmup=None)
     pairs = [(rest if number else job, binary) for number, binary in enumerate(job.binaries)]
     if extras.jobs == 1 or len(pairs) == 1:
@@ -197,7 +197,7 @@ def _run_each(job: Job, extras: _Extras) -> Iterator[RunReport]:
 
     with ThreadPoolExecutor(extras.jobs, thread_name_prefix="ivdocker") as pool:
         runs = [pool.submit(_run_image, each, binary, extras) for each, binary in pairs]
-        # In short ticks: signal handlers run in this thread, and not while it waits for a lock.
+        # Short sleeps, because signal handlers run in this thread, but not while it waits for a lock.
         while not all(run.done() for run in runs):
             clock.sleep(_TICK_S)
         yield from (run.result() for run in runs)

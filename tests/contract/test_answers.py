@@ -157,7 +157,7 @@ def test_a_reference_that_is_not_blessed_is_the_verdict(engine: Engine, model: M
     assert done.returncode == 1
     (run,) = json.loads(done.stdout)["runs"]
     assert run["failure"]["code"] == "response-mismatch"
-    assert "(the image of --against; without its answers no other was run)" in run["failure"]["message"]
+    assert "(the image of --against; the others need its answers and were not run)" in run["failure"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_a_program_that_is_no_engine_has_said_so_when_it_refuses_twice(
     assert failure is not None
     assert failure.code == "engine-error"
     assert len(engine.calls("rm")) == 2
-    assert "could not remove the container, should there be one; do it by hand: docker rm" in caplog.text
+    assert "could not remove the container, if it exists; do it by hand: docker rm" in caplog.text
 
 
 RESTARTING: dict[str, Any] = {"exit": 1, "stderr": "Cannot connect to the Docker daemon at unix:///x. Is it there?\n"}

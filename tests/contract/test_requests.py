@@ -99,7 +99,7 @@ def test_a_dry_run_shows_each_request(model: ModelFactory, cli: Cli, tmp_path: P
     assert done.returncode == 0
     assert "--data-binary @- http://$(docker port" in done.stdout
     assert f"< {folder}/cat.jpg" in done.stdout
-    assert f"# {folder}/6.npz: its body is made when the loaded model has told its inputs" in done.stdout
+    assert f"# {folder}/6.npz: its body is made once the loaded model has reported its inputs" in done.stdout
 
 
 def test_the_warm_up_folder_is_a_model_that_loads(

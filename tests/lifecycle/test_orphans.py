@@ -84,7 +84,7 @@ def test_an_orphan_that_cannot_be_removed_is_named_and_no_reason_to_fail(
     engine.faults({"verb": "rm", "nth": 1, "exit": 1, "stderr": "Error response from daemon: busy\n"})
     done = cli("validate", ready_model, f"--image={engine.image}")
     assert done.returncode == 0
-    assert f"{orphan}, which an earlier run left, stays: Error response from daemon: busy" in done.stderr
+    assert f"could not remove {orphan}, left by an earlier run: Error response from daemon: busy" in done.stderr
     assert engine.containers() == [orphan]
 
 

@@ -1,1 +1,1 @@
-"""One file per command; each is imported when its command is called."""
+"""One file per command. A file is imported only when its command runs."""

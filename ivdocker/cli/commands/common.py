@@ -1,4 +1,4 @@
-"""What several commands share."""
+"""Functions that several commands share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ivdocker.servers.records import Routes
 
 
 def run_options(arguments: argparse.Namespace) -> RunOptions:
-    """How the container is run."""
+    """The options for the container."""
     given = {
         "port": arguments.port,
         "ready": arguments.ready_path,
@@ -33,13 +33,13 @@ def run_options(arguments: argparse.Namespace) -> RunOptions:
 
 
 def show_log(arguments: argparse.Namespace) -> None:
-    """Write the library's log to stderr: its warnings, with --verbose all of it."""
+    """Write the library's log to stderr: warnings only, or with --verbose everything."""
     logging.basicConfig(format="ivdocker: %(message)s")
     logging.getLogger("ivdocker").setLevel(logging.INFO if arguments.verbose else logging.WARNING)
 
 
 def listed(engine: Engine, question: Callable[[Engine], list[tuple[Listed, Fate]]]) -> list[tuple[Listed, Fate]]:
-    """What the engine has of ivdocker. Raises EnvironmentFailed."""
+    """Ask the engine for ivdocker's containers or networks. Raises EnvironmentFailed."""
     try:
         return question(engine)
     except EngineError as error:

@@ -1,4 +1,4 @@
-"""``ivdocker doctor``: is this machine able to do the job?"""
+"""``ivdocker doctor``: checks whether this machine can run ivdocker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TIMEOUT_S = 10.0
 
 
 class Check(NamedTuple):
-    """One question, whether the answer is good, what was seen, and what to do when it is not."""
+    """One check: its name, whether it passed, what was found, and what to do if it failed."""
 
     name: str
     ok: bool
@@ -27,7 +27,7 @@ class Check(NamedTuple):
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when every check is good, else 3."""
+    """Return 0 if all checks pass, else 3."""
     failed = False
     for check in _checks(arguments.engine):
         failed |= not check.ok
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _checks(program: str) -> Iterator[Check]:
-    """Each check is made when it is asked for; after one that the others stand on, there are no more."""
+    """Run the checks one by one. Stop after a failure that makes the later checks impossible."""
     libraries = ", ".join(f"{name} {version(name)}" for name in ("sh", "psutil"))
     yield Check("python", True, f"{platform.python_version()}, {libraries}")
     path = shutil.which(program)

@@ -1,4 +1,4 @@
-"""``ivdocker logs NAME``: what one of ivdocker's containers wrote."""
+"""``ivdocker logs NAME``: shows the log of one of ivdocker's containers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ivdocker.errors import UsageError
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """docker writes the log itself, whatever its size. Raises UsageError, EnvironmentFailed."""
+    """Let docker write the log directly to our output: it may be of any size. Raises UsageError, EnvironmentFailed."""
     engine = connect(arguments.engine)
     if arguments.name not in {container.name for container, _ in listed(engine, orphans.containers)}:
-        raise UsageError(f"no container of ivdocker is named {arguments.name!r}; ivdocker ps lists them")
+        raise UsageError(f"no container of ivdocker is named {arguments.name!r}; ivdocker ps lists the names")
     child = engine.start(argv.logs(arguments.name, follow=False), (sys.stdout.fileno(), sys.stderr.fileno()))
     return 0 if child.pump(bytes, bytes) == 0 else 3

@@ -1,4 +1,4 @@
-"""``ivdocker prune``: remove the containers whose owner is gone."""
+"""``ivdocker prune``: removes the containers whose owner is gone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PATIENCE_S = 30
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when all that was to be removed is gone, else 3. Raises EnvironmentFailed."""
+    """Return 0 if everything was removed, else 3. Raises EnvironmentFailed."""
     engine, limit = connect(arguments.engine), clock.Deadline.after(_PATIENCE_S)
     containers = _chosen(arguments, listed(engine, orphans.containers))
     networks = _chosen(arguments, listed(engine, orphans.networks))
@@ -45,5 +45,5 @@ def _remove(name: str, dry_run: bool, remove: Callable[[str], bool], kind: str =
 
 
 def _created(text: str) -> float:
-    """A container that does not tell its age counts as old."""
+    """The time of creation. Without a valid label: 0, so the container counts as old."""
     return float(text) if text.isdigit() else 0.0

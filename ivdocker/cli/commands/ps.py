@@ -1,4 +1,4 @@
-"""``ivdocker ps``: what ivdocker left running or behind."""
+"""``ivdocker ps``: lists ivdocker's containers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ivdocker.engine.connect import connect
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Raises EnvironmentFailed."""
+    """Print the table and return 0. Raises EnvironmentFailed."""
     rows = [("NAME", "IMAGE", "STATUS", "OWNER")]
     for container, fate in listed(connect(arguments.engine), orphans.containers):
         rows.append((container.name, container.image, container.status, fate))

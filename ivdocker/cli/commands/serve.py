@@ -1,4 +1,4 @@
-"""``ivdocker serve``: run a model server until Ctrl-C."""
+"""``ivdocker serve``: runs a model server until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CHECK_S = 0.1
 
 
 def run(arguments: argparse.Namespace) -> NoReturn:
-    """Runs until a signal, or until the server ends, which is an error."""
+    """Run until a signal comes, or until the server ends, which is an error."""
     show_log(arguments)
 
     def say(text: str) -> None:

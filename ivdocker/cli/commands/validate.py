@@ -1,4 +1,4 @@
-"""``ivdocker validate``: the main job."""
+"""``ivdocker validate``: validates the model and writes the result files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ivdocker.validation.validate import validate
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Returns the verdict's exit code. Raises UsageError, GracefulShutdown."""
+    """Return the verdict's exit code. Raises UsageError, GracefulShutdown."""
     show_log(arguments)
     options, checks = run_options(arguments), record_from(Checks, arguments)
     if arguments.dry_run:
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class _Results(Terminal):
-    """The terminal, and the files that the user asked for, once there is a verdict."""
+    """Prints to the terminal, and writes the result files once there is a verdict."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         super().__init__(sys.stderr, 2 if arguments.verbose else 0 if arguments.quiet else 1)
