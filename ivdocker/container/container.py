@@ -19,7 +19,7 @@ from ivdocker.container.network import OfflineNetwork
 from ivdocker.container.options import GRACE_S, RunOptions
 from ivdocker.container.plan import Server, container_spec, server_of
 from ivdocker.container.signals import guard
-from ivdocker.container.usage import UsageWatch
+from ivdocker.container.usage import IdleGauge, UsageWatch
 from ivdocker.container.watch import ContainerWatch
 from ivdocker.diagnosis import explain
 from ivdocker.engine.argv import ContainerSpec
@@ -99,6 +99,8 @@ class Container:
         self._start_thread = 0
         self._start_is_over = threading.Event()
         self._stopping = threading.Event()
+        self._news = threading.Event()
+        """There is something for check() to raise."""
         self._ending = threading.RLock()
         """Held by the thread that unwinds the stack."""
         self._spec: ContainerSpec | None = None
@@ -275,6 +277,7 @@ class Container:
             if self._state is State.INITIAL:
                 return
         self._stopping.set()
+        self._news.set()
         with self._ending:
             if self._state is not State.ENDED:
                 self._unwind(leave)
@@ -340,7 +343,7 @@ class Container:
             if self._watch is None and self.was_made and self._state is not State.ENDED:
                 server = self._server
                 pattern = explain.fatal_pattern(server.log_patterns)
-                self._watch = ContainerWatch(self._engine, self.name, pattern, server.ports.get("http"))
+                self._watch = ContainerWatch(self._engine, self.name, pattern, server.ports.get("http"), self._news)
             return self._watch
 
     def _inspect(self) -> ContainerState | None:
@@ -357,7 +360,8 @@ class Container:
         if found is None:
             return None
         main = next(protocol for protocol, port in server.ports.items() if port == server.main_port)
-        return Endpoint(found[main], found, self.check, self.log_so_far)
+        gauge = IdleGauge(state, self._engine)
+        return Endpoint(found[main], found, self.check, self.log_so_far, self._news.wait, gauge.is_idle)
 
     def _engine_failure(self, error: EngineError) -> Failure:
         return explain.engine_failure(error, self._binary.image)

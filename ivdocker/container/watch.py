@@ -7,6 +7,7 @@ import re
 import threading
 
 from ivdocker import clock
+from ivdocker.ahead import Ahead
 from ivdocker.engine import proc_net
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.logs import LogFollower
@@ -15,8 +16,9 @@ from ivdocker.engine.parse import ContainerState
 _SIGKILLED = 137
 
 _HEARTBEATS_S = (1.0, 30.0)
-"""Seconds between two docker inspects while the log is still open: the first pause and the longest one. The end of the
-log shows the container's end earlier, and each inspect costs 6 ms."""
+"""Seconds between two looks at the container while its log is still open: the first pause and the longest one. The end
+of the log shows the container's end earlier, and each docker call costs 6 ms."""
+_GROWTH = 3
 
 _FOLLOW_AFTER_S = 0.1
 """Seconds before docker logs starts. For a server that is ready at once, it would slow down the first readiness probe
@@ -31,7 +33,14 @@ _EXEC_S = 5.0
 class ContainerWatch:
     """A thread that notices the container's end. Its attributes can be read often: this costs nothing."""
 
-    def __init__(self, engine: Engine, name: str, pattern: re.Pattern[bytes] | None, http_port: int | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        name: str,
+        pattern: re.Pattern[bytes] | None,
+        http_port: int | None,
+        news: threading.Event,
+    ) -> None:
         self.end: ContainerState | None = None
         """The state of a container that ended by itself. None while it runs."""
         self.is_gone = False
@@ -44,10 +53,10 @@ class ContainerWatch:
         self.loopback_port: int | None = None
         """The HTTP port, if the server listens on it only on the container's loopback address."""
         self._http_port = http_port
-        self._since_exec, self._exec_pause = clock.Stopwatch(), _HEARTBEATS_S[0]
-        self._heartbeat = _HEARTBEATS_S[0]
         self._engine = engine
         self._name = name
+        self._news = news
+        """Set once one of the above is set."""
         self._closing = threading.Event()
         self._pattern = pattern
         self._follower: LogFollower | None = None
@@ -83,6 +92,12 @@ class ContainerWatch:
             self._follower.close()
 
     def _watch(self) -> None:
+        try:
+            self._watch_until_end()
+        finally:
+            self._news.set()
+
+    def _watch_until_end(self) -> None:
         if self._closing.wait(_FOLLOW_AFTER_S):
             return
         try:
@@ -91,50 +106,62 @@ class ContainerWatch:
             self.error = error
             return
         log_end: clock.Stopwatch | None = None
+        pause = _HEARTBEATS_S[0]
         while not self._closing.is_set():
-            if follower.ended.wait(0 if log_end else self._heartbeat):
+            if follower.ended.wait(0 if log_end else pause):
                 log_end = log_end or clock.Stopwatch()
-            if self._closing.is_set() or self._look():
+            if self._closing.is_set():
                 return
-            self._heartbeat = min(self._heartbeat * 2, _HEARTBEATS_S[1])
-            self._find_loopback_listener()
+            # A command that can be run in the container shows that it runs.
+            if not (log_end is None and self._listener_was_looked_for()) and self._look(log_end is not None):
+                return
+            pause = min(pause * _GROWTH, _HEARTBEATS_S[1])
             if log_end:
                 self._closing.wait(_AFTER_LOG_END_S if log_end.seconds < _LAST_LINES_S else _UNREADABLE_LOG_S)
 
-    def _find_loopback_listener(self) -> None:
-        """Check on which address the server listens, until its port is open. Each check costs the engine 0.1 s."""
-        if self._http_port is None or self._since_exec.seconds < self._exec_pause:
-            return
-        self._since_exec, self._exec_pause = clock.Stopwatch(), self._exec_pause * 2
-        try:
+    def _listener_was_looked_for(self) -> bool:
+        """Look for the HTTP port's listener, until there is one: a server does not change its address later. Each look
+        costs the engine 0.1 s. False when there is nothing to look for, or the look failed."""
+        if self._http_port is None:
+            return False
+        table = None
+        with contextlib.suppress(EngineError):
             table = self._engine.exec(self._name, ["cat", "/proc/net/tcp", "/proc/net/tcp6"], timeout_s=_EXEC_S)
-        except EngineError:
-            table = None
-        if table is None:
+        hosts = proc_net.listeners(table, self._http_port) if table is not None else []
+        if hosts and all(host.is_loopback for host in hosts):
+            self.loopback_port = self._http_port
+            self._news.set()
+        if hosts or table is None:
             self._http_port = None
-            return
-        hosts = proc_net.listeners(table, self._http_port)
-        if hosts:
-            self.loopback_port = self._http_port if all(host.is_loopback for host in hosts) else None
-            self._http_port = None
+        return table is not None
 
-    def _look(self) -> bool:
+    def _look(self, log_has_ended: bool) -> bool:
         """Inspect the container once. Return whether the watch is over."""
+        # Both at once: the verdict on a server that has ended waits for both.
+        log = Ahead(self._read_log, "log") if log_has_ended else None
         try:
             state = self._engine.inspect(self._name)
         except EngineError as error:
             if not self._closing.is_set():
                 self.error = error
             return True
+        finally:
+            if log:
+                log.wait()
         if state is not None and not state.has_ended:
             return False
         if state is None:
             self.is_gone = True
         else:
-            with contextlib.suppress(EngineError):
-                self.whole_log = self._engine.logs(self._name, timeout_s=min(_READ_LOG_S, self._engine.timeout_s))
+            self.whole_log = log.result() if log else self._read_log()
             self.end = self._with_oom_event(state)
         return True
+
+    def _read_log(self) -> str | None:
+        """None when docker does not show it all."""
+        with contextlib.suppress(EngineError):
+            return self._engine.logs(self._name, timeout_s=min(_READ_LOG_S, self._engine.timeout_s))
+        return None
 
     def _with_oom_event(self, state: ContainerState) -> ContainerState:
         if state.exit_code != _SIGKILLED or state.oom_killed:

@@ -29,6 +29,8 @@ CAPTURE_LIMIT = 8 * 1024 * 1024
 """Bytes that :func:`run` keeps of stdout and of stderr. It reads and drops the rest."""
 
 _TICK = 0.05
+_IDLE_TICK = 0.25
+"""Seconds between two looks at a program that has been silent for a while: whether it lives, whether it is to end."""
 _CHUNK = 65536
 _PIPE_HOLDER_GRACE = 0.2
 """Seconds to continue reading after the program has ended, if another process still holds its output open."""
@@ -157,9 +159,11 @@ class Child:
             poll.register(fd, select.POLLIN)
         ended: clock.Deadline | None = None
         pause = 0.0005
+        idle = _TICK
         while True:
             if self._streams:
-                ready = poll.poll(_TICK * 1000)
+                ready = poll.poll(idle * 1000)
+                idle = _TICK if ready else min(idle * 1.5, _IDLE_TICK)
             else:
                 # The program has closed its output: it usually ends within a millisecond.
                 clock.sleep(pause)

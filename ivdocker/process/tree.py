@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from typing import NamedTuple
 
 
@@ -32,14 +33,27 @@ def tree_usage(pid: int, cgroup: str | None = None) -> TreeUsage | None:
 
 
 def cgroup_of(pid: int) -> str | None:
-    """The file ``cgroup.procs`` of the process's control group (Linux, cgroup v1 or v2). None if it is not found."""
+    """The path of ``cgroup.procs`` of the process's control group (Linux, cgroup v1 or v2). None if not found."""
+    return next((f"{folder}/cgroup.procs" for _, folder in _control_groups(pid)), None)
+
+
+def cpu_counter_of(pid: int) -> str | None:
+    """The path of the file that counts the CPU time of the process's control group. None if not found."""
+    for controllers, folder in _control_groups(pid):
+        name = "cpuacct.usage" if "cpuacct" in controllers.split(",") else "cpu.stat" if not controllers else None
+        if name and os.path.exists(f"{folder}/{name}"):
+            return f"{folder}/{name}"
+    return None
+
+
+def _control_groups(pid: int) -> Iterator[tuple[str, str]]:
+    """The controllers and the folder of each control group that lists the process."""
     with contextlib.suppress(OSError), open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
         for line in file:
             _, controllers, path = line.rstrip("\n").split(":", 2)
-            listing = f"/sys/fs/cgroup/{controllers}{path}/cgroup.procs"
-            if pid in _listed(listing):
-                return listing
-    return None
+            folder = f"/sys/fs/cgroup/{controllers}{path}"
+            if pid in _listed(f"{folder}/cgroup.procs"):
+                yield controllers, folder
 
 
 def _listed(cgroup: str | None) -> list[int]:

@@ -31,10 +31,6 @@ METADATA_TIMEOUT_S = 10.0
 REQUEST_TIMEOUT_S = 60.0
 """Seconds that one request may take by default."""
 
-_CHECK_S = 0.02
-"""Seconds between two looks at the container, which cost nothing: a server's death is seen at once however rarely the
-server itself is asked."""
-
 _END_NOTICE_S = 3.0
 """Seconds to wait, after a connection broke, for the engine to report that the container has ended."""
 
@@ -147,11 +143,15 @@ class BaseModelServerClient(abc.ABC):
         """
         watch, limit = clock.Stopwatch(), clock.Deadline.from_utc(deadline)
         longest = float("inf") if polling_interval_sec is None else polling_interval_sec
-        pauses = clock.pauses()
+        pauses, asked = clock.pauses(), clock.Stopwatch()
         last: Readiness | None = None
         while not limit.expired:
             self.endpoint.check()
-            readiness = self.probe(limit.earlier(PROBE_TIMEOUT_S))
+            # An idle server is asked too, but seldom: in case what says so is wrong.
+            if self.endpoint.is_idle() and asked.seconds < watch.seconds / 4:
+                self.endpoint.pause(min(next(pauses), longest, limit.remaining))
+                continue
+            readiness, asked = self.probe(limit.earlier(PROBE_TIMEOUT_S)), clock.Stopwatch()
             if readiness.state is ModelState.AVAILABLE:
                 return
             if readiness.state is ModelState.UNAVAILABLE:
@@ -159,14 +159,8 @@ class BaseModelServerClient(abc.ABC):
                 raise error_for(self._unavailable(readiness))
             # A probe that the deadline cut short says less than the one before it.
             last = readiness if last is None or limit.remaining else last
-            self._pause(limit.earlier(min(next(pauses), longest)))
+            self.endpoint.pause(min(next(pauses), longest, limit.remaining))
         raise DeadlineExceeded(failure=self._load_timeout(watch.seconds, last))
-
-    def _pause(self, until: clock.Deadline) -> None:
-        """Raises what ``endpoint.check()`` raises."""
-        while not until.expired:
-            clock.sleep(min(_CHECK_S, until.remaining))
-            self.endpoint.check()
 
     def SendRequests(self, requests: list[Any]) -> None:
         """Send request bodies one after another.
@@ -237,7 +231,7 @@ class BaseModelServerClient(abc.ABC):
         limit = clock.Deadline.after(_END_NOTICE_S if may_be_the_end else 0)
         self.endpoint.check()
         while not limit.expired:
-            clock.sleep(_CHECK_S)
+            self.endpoint.pause(limit.remaining)
             self.endpoint.check()
         self._survived_a_break |= may_be_the_end
 
@@ -261,10 +255,14 @@ class BaseModelServerClient(abc.ABC):
     ) -> http.Response:
         return http.request(method, self._address, path, deadline=deadline, body=body, headers=headers)
 
+    def _probe(self, path: str, deadline: clock.Deadline) -> http.Response:
+        """The response to a GET of this path of the port that tells the state. Raises http.HttpError."""
+        return http.probe(self._state_address, path, deadline=deadline)
+
     def _state_of(self, path: str, deadline: clock.Deadline) -> http.Response | Readiness:
         """The response to a readiness probe of this path; NOT_READY when there is no response."""
         try:
-            return http.request("GET", self._state_address, path, deadline=deadline)
+            return self._probe(path, deadline)
         except http.HttpError as error:
             return Readiness(ModelState.NOT_READY, f"the HTTP port does not answer yet ({error})")
 

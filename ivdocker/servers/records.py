@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from ivdocker import clock
 from ivdocker.errors import FailureCode
 
 
@@ -82,12 +83,16 @@ class Endpoint(str):
 
     ``addresses``: the addresses by protocol (``http``, ``grpc``, ``metrics``, ``management``). ``check()`` raises
     JobAborted, ValidationFailed or EnvironmentFailed when the server has ended or its model can never be ready.
-    ``log()`` returns what the server has written so far, or None when nobody reads its log.
+    ``log()`` returns what the server has written so far, or None when nobody reads its log. ``pause(seconds)`` sleeps,
+    and returns earlier when there is something for ``check()`` to raise. ``is_idle()`` returns whether the server has
+    surely done nothing since the last call.
     """
 
     addresses: dict[str, str]
     check: Callable[[], None]
     log: Callable[[], str | None]
+    pause: Callable[[float], object]
+    is_idle: Callable[[], bool]
 
     def __new__(
         cls,
@@ -95,10 +100,12 @@ class Endpoint(str):
         addresses: Mapping[str, str] | None = None,
         check: Callable[[], None] = lambda: None,
         log: Callable[[], str | None] = lambda: None,
+        pause: Callable[[float], object] = clock.sleep,
+        is_idle: Callable[[], bool] = lambda: False,
     ) -> Endpoint:
         endpoint = super().__new__(cls, address)
         endpoint.addresses = dict(addresses or {})
-        endpoint.check, endpoint.log = check, log
+        endpoint.check, endpoint.log, endpoint.pause, endpoint.is_idle = check, log, pause, is_idle
         return endpoint
 
     @property

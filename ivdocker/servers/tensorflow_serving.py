@@ -200,7 +200,7 @@ class TensorFlowServingClient(BaseModelServerClient):
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
         """The REST port opens once the models are loaded; the model's status then names the state of each version."""
         try:
-            response = self._http("GET", self._path(name), deadline)
+            response = self._probe(self._path(name), deadline)
         except http.HttpError as error:
             detail = f"the REST port, which opens when all models are loaded, does not answer yet ({error})"
             return Readiness(ModelState.NOT_READY, detail)

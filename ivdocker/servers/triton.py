@@ -172,7 +172,7 @@ class TritonClient(OpenInferenceClient):
         /v2/health/ready is not used, because it says that an empty repository is ready, too.
         """
         try:
-            ready = self._http("GET", self.ready_path(), deadline)
+            ready = self._probe(self.ready_path(), deadline)
             index = self._http("POST", "/v2/repository/index", deadline, b"{}", JSON)
         except http.HttpError as error:
             return Readiness(ModelState.NOT_READY, f"the HTTP port does not answer yet ({error})")
