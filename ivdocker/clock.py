@@ -83,4 +83,4 @@ def pauses() -> Iterator[float]:
     for milliseconds in (2, 4, 8):
         yield milliseconds / 1000
     while True:
-        yield max(0.019, watch.seconds * 0.0098)
+        yield max(0.018, watch.seconds * 0.0097)

@@ -5,11 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import NoReturn
+from typing import NoReturn
 
 EXIT_USAGE = 2
 
