@@ -167,11 +167,10 @@ class _Attempt:
         report, container = self.report, self._container
         with self._stages.timed("stop") as stage:
             report.kept = container.leave() if report.failure and self._options.keep else None
-            container.stop()
+            container.stop(keep_log=False)
             report.kept_network = report.kept is not None and self._options.offline
-            if report.log_errors is None and container.was_made:
-                # The server was ready and had answered before its log was read.
-                report.log_errors = log_errors.count(container.log())
+            if report.log_errors is None and (text := container.log_so_far()):
+                report.log_errors = log_errors.count(text)
             if report.kept:
                 stage.text = f"container {report.kept} left as it is"
             elif container.was_made:
