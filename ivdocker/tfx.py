@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ivdocker.engine.client import CALL_TIMEOUT_S, Engine
 from ivdocker.engine.connect import connect
 from ivdocker.errors import UsageError
-from ivdocker.servers.base import ServingBinary
+from ivdocker.servers.base import Selection, ServingBinary
 from ivdocker.servers.tensorflow_serving import TensorFlowServing
 
 DEFAULT_MODEL_NAME = "infra-validation-model"
@@ -91,7 +91,8 @@ class ServingSpec(NamedTuple):
         images = self.tensorflow_serving.images
         if not images:
             raise UsageError("ServingSpec: tensorflow_serving names neither tags nor digests; name at least one")
-        return [TensorFlowServing(image, self.model_name) for image in images]
+        selection = Selection("the ServingSpec says so", is_evident=True)
+        return [TensorFlowServing(image, self.model_name, selection=selection) for image in images]
 
 
 class ValidationSpec(NamedTuple):

@@ -11,7 +11,7 @@ from ivdocker.diagnosis.engine_messages import BROKE_OFF, ENGINE_MESSAGES, SERVE
 from ivdocker.engine.client import EngineError
 from ivdocker.engine.parse import ContainerState
 from ivdocker.errors import Failure
-from ivdocker.servers.base import LogPattern
+from ivdocker.servers.base import SAVE_LOG, LogPattern
 from ivdocker.servers.client import hint_if_denied
 from ivdocker.text import one_line, shorten
 
@@ -160,7 +160,7 @@ def _failed_start(state: ContainerState, log: str, how: str) -> Failure | None:
 def _unknown_end(state: ContainerState, log: str, how: str) -> Failure:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     last = f"; its last log line: {lines[-1][:300]}" if lines else "; its log is empty"
-    hint = "--evidence DIR keeps the server's whole log"
+    hint = SAVE_LOG
     if signal_name(state.exit_code) == "SIGKILL":
         hint = (
             "it is not known what sent SIGKILL; if the kernel did because memory ran out, dmesg on the engine's machine"
