@@ -75,7 +75,7 @@ class Stopwatch:
 
 
 def pauses() -> Iterator[float]:
-    """The pauses of a polling loop, in seconds: 2, 4, 8 and 16 ms, then growing with the time waited.
+    """The pauses of a polling loop, in seconds: 2, 4 and 8 ms, then 16 ms, later growing with the time waited.
 
     The loop sees a change within 20 ms, or within 1 % of the time waited if that is longer.
     """
@@ -83,4 +83,4 @@ def pauses() -> Iterator[float]:
     for milliseconds in (2, 4, 8):
         yield milliseconds / 1000
     while True:
-        yield max(0.018, watch.seconds * 0.0097)
+        yield max(0.016, watch.seconds * 0.0097)

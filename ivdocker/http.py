@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from ivdocker import clock
 from ivdocker.text import one_line
 
-_LOOK_S = 0.001
-"""Seconds in which docker's proxy closes a connection to a port on which nobody listens."""
+_LOOK_MS = 1
+"""Milliseconds in which docker's proxy closes a connection to a port on which nobody listens."""
 
 BODY_LIMIT = 16 * 1024 * 1024
 """The largest response body that is read, in bytes."""
@@ -80,8 +80,9 @@ def probe(address: tuple[str, int], path: str, *, deadline: clock.Deadline) -> R
     """
     watch = clock.Stopwatch()
     with _http_errors(address, f"GET {path}", watch), _connect(*address, deadline) as sock:
-        readable, _, _ = select.select([sock], [], [], _LOOK_S)
-        if readable and not sock.recv(1, socket.MSG_PEEK):
+        look = select.poll()
+        look.register(sock, select.POLLIN)
+        if look.poll(_LOOK_MS) and not sock.recv(1, socket.MSG_PEEK):
             raise ConnectionResetError
         return _exchange(sock, address, ("GET", path, None, {}), watch)
 

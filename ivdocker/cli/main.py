@@ -69,7 +69,8 @@ def run_and_exit() -> NoReturn:
     except _Signalled as error:
         exit_code = 128 + error.signum
     _deafen()
-    with contextlib.suppress(OSError):
+    # A stream that was closed before the start is None.
+    with contextlib.suppress(OSError, AttributeError):
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(exit_code)

@@ -38,8 +38,10 @@ _POLL_S = 0.02
 _FATAL_LINE_GRACE_S = 0.5
 """Seconds to wait for the server's own end after a fatal log line, because its exit code is evidence."""
 _READ_LOG_S = 10.0
-_REMOVE_MARGIN_S = 10.0
-"""Seconds after the grace period during which stop() still tries to remove the container."""
+_START_S = 20.0
+"""Seconds that stop() waits for a docker run in another thread."""
+_REMOVE_S = 10.0
+"""Seconds in which stop() goes on trying to remove the container, and then its network."""
 
 
 class State(enum.Enum):
@@ -61,7 +63,6 @@ class State(enum.Enum):
 class _End(NamedTuple):
     """How to end a container: :meth:`Container.stop` removes it, :meth:`Container.leave` does not."""
 
-    deadline: clock.Deadline
     leave: bool
     keep_log: bool
 
@@ -96,7 +97,7 @@ class Container:
         self._lock = threading.RLock()
         """Protects the state, the stack and the watch."""
         self._ends = contextlib.ExitStack()
-        self._end = _End(clock.Deadline.after(0), leave=False, keep_log=True)
+        self._end = _End(leave=False, keep_log=True)
         self._start_thread = 0
         self._start_is_over = threading.Event()
         self._stopping = threading.Event()
@@ -265,6 +266,10 @@ class Container:
         ends.callback(loading.wait)
         ends.callback(self._remove)
         self._launch.run(spec, self._stopping, here.guard_child)
+        if self._state in (State.STOPPING, State.ENDED):
+            # stop() was called meanwhile, and may have given up waiting for this docker run.
+            self._remove()
+            raise Cancelled
         ends.callback(self._stop_server)
         if self.evidence:
             self.evidence.container_made(self._engine, self.name, here)
@@ -288,10 +293,10 @@ class Container:
 
     def _unwind(self, leave: bool, keep_log: bool) -> None:
         self._advance(State.STOPPING)
-        self._end = _End(clock.Deadline.after(self._grace_s + _REMOVE_MARGIN_S), leave, keep_log)
-        # Wait for a docker run in another thread: if it were killed, its container might still appear later.
+        self._end = _End(leave, keep_log)
+        # A docker run in another thread is left to end: cut short, its container may come later.
         if self._start_thread != threading.get_ident():
-            self._start_is_over.wait(self._end.deadline.remaining)
+            self._start_is_over.wait(_START_S)
         try:
             self._ends.close()
         except Exception as error:  # noqa: BLE001  (stop() raises nothing)
@@ -329,11 +334,12 @@ class Container:
     def _remove(self) -> None:
         presence = self._launch.presence
         if presence != "none" and not self._end.leave:
-            self.was_removed = removal.remove(self._engine, self.name, self._end.deadline, presence)
+            limit = clock.Deadline.after(_REMOVE_S)
+            self.was_removed = removal.remove(self._engine, self.name, limit, presence)
 
     def _remove_network(self, network: OfflineNetwork) -> None:
         if not self._end.leave:
-            network.remove(self._end.deadline)
+            network.remove(clock.Deadline.after(_REMOVE_S))
 
     def _close_watch(self) -> None:
         if self._watch:
@@ -346,7 +352,9 @@ class Container:
             if self._watch is None and self.was_made and self._state is not State.ENDED:
                 server = self._server
                 pattern = explain.fatal_pattern(server.log_patterns)
-                self._watch = ContainerWatch(self._engine, self.name, pattern, server.ports.get("http"), self._news)
+                # In the host's network anybody may listen there.
+                http_port = None if self._options.network == "host" else server.ports.get("http")
+                self._watch = ContainerWatch(self._engine, self.name, pattern, http_port, self._news)
             return self._watch
 
     def _inspect(self) -> ContainerState | None:

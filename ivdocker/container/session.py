@@ -38,7 +38,7 @@ class Session:
         self.users = 0
         self._engine = engine
         self._key = key
-        self._cancel = threading.Event()
+        self._cancel_listing = threading.Event()
         self._lock = threading.Lock()
         self._no_watchdog: Exception | None = None
         self._watchdog = Ahead(self._start_watchdog, "watchdog")
@@ -67,7 +67,7 @@ class Session:
 
     def end(self) -> None:
         """End the watchdog, after the last user has removed everything that it made."""
-        self._cancel.set()
+        self._cancel_listing.set()
         if self._listing:
             self._listing.wait()
         watchdog = self._watchdog.result()
@@ -89,12 +89,13 @@ class Session:
             log.warning("no watchdog: after a SIGKILL the next run removes what is left (%s)", error)
 
     def _list(self) -> Ahead[list[tuple[Listed, Fate]]]:
-        return Ahead(lambda: orphans.containers(self._engine, self._cancel), "orphans")
+        self._cancel_listing = cancel = threading.Event()
+        return Ahead(lambda: orphans.containers(self._engine, cancel), "orphans")
 
     def _remove_orphans(self, listing: Ahead[list[tuple[Listed, Fate]]], cancel: threading.Event) -> None:
         while not listing.wait(_TICK_S):
             if cancel.is_set():
-                self._cancel.set()
+                self._cancel_listing.set()
         try:
             found = listing.result()
         except EngineError as error:

@@ -94,8 +94,10 @@ class IdleGauge:
             return False
         try:
             fd = os.open(self._file, os.O_RDONLY)
-            now = os.read(fd, 64)
-            os.close(fd)
+            try:
+                now = os.read(fd, 64)
+            finally:
+                os.close(fd)
         except OSError:
             self._file = None
             return False

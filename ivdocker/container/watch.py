@@ -87,6 +87,9 @@ class ContainerWatch:
     def close(self) -> None:
         """Stop watching. The attributes keep their values."""
         self._closing.set()
+        # The thread may be waiting for the end of the log.
+        if self._follower:
+            self._follower.close()
         self._thread.join()
         if self._follower:
             self._follower.close()
@@ -94,6 +97,8 @@ class ContainerWatch:
     def _watch(self) -> None:
         try:
             self._watch_until_end()
+        except Exception as error:  # noqa: BLE001  (a watch that has ended must say why)
+            self.error = EngineError("failed", "docker logs", f"the container could not be watched: {error!r}")
         finally:
             self._news.set()
 

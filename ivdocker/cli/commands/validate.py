@@ -62,14 +62,14 @@ class _Results(Terminal):
         arguments = self._arguments
         if arguments.record:
             self.recorded(report, arguments.record)
-        if arguments.json:
-            _write(arguments.json, report.to_json())
-        if arguments.evidence:
-            _write(os.path.join(arguments.evidence, "report.json"), report.to_json())
         if arguments.blessing:
             from ivdocker.report.blessing import write_blessing
 
             write_blessing(arguments.blessing, report.verdict)
+        if arguments.json:
+            _write(arguments.json, report.to_json())
+        if arguments.evidence:
+            _write(os.path.join(arguments.evidence, "report.json"), report.to_json())
 
 
 def _write(path: str, text: str) -> None:
