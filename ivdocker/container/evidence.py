@@ -21,6 +21,10 @@ from ivdocker.process.run import Child
 
 log = logging.getLogger("ivdocker")
 
+_FILES = (
+    *("command.txt", "server.stdout.log", "server.stderr.log", "events.jsonl"),
+    *("inspect.json", "inspect-ended.json", "version.json", "requests.jsonl"),
+)
 _CALL_S = 10.0
 _LOG_END_S = 10.0
 """Seconds to wait for docker to write the rest of the log after the server's end."""
@@ -47,6 +51,9 @@ class Evidence:
         """Make the folder and save the command. Raises UsageError if the folder cannot be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            # What an earlier run wrote there is not of this one.
+            for name in _FILES:
+                (self.folder / name).unlink(missing_ok=True)
             (self.folder / "command.txt").write_text(command + "\n", "utf-8")
         except OSError as error:
             raise UsageError(f"cannot write evidence to {str(self.folder)!r}: {error.strerror}") from None

@@ -41,7 +41,7 @@ class RunOptions(NamedTuple):
     env: Mapping[str, str] = MappingProxyType({})
     env_files: tuple[str, ...] = ()
     memory: str | None = None
-    cpus: str | None = None
+    cpus: str | float | None = None
     gpus: str | None = None
     shm_size: str | None = None
     platform: str | None = None

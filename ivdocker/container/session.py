@@ -123,9 +123,10 @@ def held(engine: Engine) -> Iterator[Session]:
     finally:
         with _lock:
             session.users -= 1
-            if not session.users:
+            is_last = not session.users
+            if is_last:
                 del _sessions[key]
-        if not session.users:
+        if is_last:
             session.end()
 
 

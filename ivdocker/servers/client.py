@@ -147,9 +147,11 @@ class BaseModelServerClient(abc.ABC):
         last: Readiness | None = None
         while not limit.expired:
             self.endpoint.check()
+            # Never the whole rest: what comes true shortly before the deadline must be seen.
+            pause = min(next(pauses), longest, limit.remaining * 0.9)
             # An idle server is asked too, but seldom: in case what says so is wrong.
-            if self.endpoint.is_idle() and asked.seconds < watch.seconds / 4:
-                self.endpoint.pause(min(next(pauses), longest, limit.remaining))
+            if self.endpoint.is_idle() and asked.seconds < watch.seconds / 4 and limit.remaining > 1:
+                self.endpoint.pause(pause)
                 continue
             readiness, asked = self.probe(limit.earlier(PROBE_TIMEOUT_S)), clock.Stopwatch()
             if readiness.state is ModelState.AVAILABLE:
@@ -159,7 +161,7 @@ class BaseModelServerClient(abc.ABC):
                 raise error_for(self._unavailable(readiness))
             # A probe that the deadline cut short says less than the one before it.
             last = readiness if last is None or limit.remaining else last
-            self.endpoint.pause(min(next(pauses), longest, limit.remaining))
+            self.endpoint.pause(pause)
         raise DeadlineExceeded(failure=self._load_timeout(watch.seconds, last))
 
     def SendRequests(self, requests: list[Any]) -> None:

@@ -23,7 +23,9 @@ def _check(annotated: Any, values: Mapping[str, object], place: str) -> None:
     for name, value in values.items():
         if name in hints and not _fits(value, hints[name]):
             wrong = f"{type(value).__name__} {shorten(repr(value), _SHOWN)}"
-            raise UsageError(f"{place}{name} must be {_words(hints[name])}, not {wrong}{_remedy(name, value)}")
+            raise UsageError(
+                f"{place}{name} must be {_words(hints[name])}, not {wrong}{_remedy(name, value, hints[name])}"
+            )
         if isinstance(value, tuple) and hasattr(value, "_asdict"):
             _check(type(value), value._asdict(), f"{place}{name}.")
 
@@ -64,7 +66,10 @@ def _words(hint: Any) -> str:
     return "None" if hint is type(None) else (origin or hint).__name__
 
 
-def _remedy(name: str, value: object) -> str:
-    if isinstance(value, str) and name.endswith("s"):
+def _remedy(name: str, value: object, hint: Any) -> str:
+    """What to write instead, where the type alone does not show it."""
+    if isinstance(value, str) and list in {get_origin(each) for each in get_args(hint)} and str not in get_args(hint):
         return f"; write {name}=[{value!r}]"
+    if isinstance(hint, type) and hasattr(hint, "_fields"):
+        return f"; write {name}=ivdocker.{hint.__name__}(...)"
     return ""

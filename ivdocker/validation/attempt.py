@@ -110,6 +110,8 @@ class _Attempt:
                 stage.text = ready_text(client.models)
             if job.has_requests:
                 self._send_requests(client)
+        # A server that has died since its last answer is not blessed.
+        container.check()
         failure = exceeded(job.budgets, self.report)
         if failure:
             raise InfraValidationError(failure=failure)
@@ -143,9 +145,11 @@ class _Attempt:
             self.report.requests = _figures(stats)
             good = stats.sent - stats.failed - stats.mismatched
             stage.text = f"{good} of {stats.sent} requests answered as they should be" if stats.sent else ""
+        failure = stats.first_failure
+        # A request that could not be made was not answered wrongly: no share of such may be missing.
         may_fail = job.budgets.error_rate is not None and stats.sent > 0
-        if stats.first_failure is not None and not may_fail:
-            raise InfraValidationError(failure=stats.first_failure)
+        if failure is not None and (failure.is_environment or not may_fail):
+            raise InfraValidationError(failure=failure)
 
     def _keep(self, result: RequestResult) -> None:
         self._job.observer.outcome(self._binary.image, result)

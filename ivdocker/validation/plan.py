@@ -104,8 +104,12 @@ class Job(NamedTuple):
 
 def plan(subject: Subject, options: RunOptions, checks: Checks = Checks()) -> Job:  # noqa: B008  (it is immutable)
     """Make the job. Raises UsageError if the subject cannot be run."""
-    if bool(subject.images) == bool(subject.spec):
-        raise UsageError("name the images to validate on: either images (--image) or a ServingSpec (--spec), not both")
+    if not (subject.images or subject.spec):
+        raise UsageError("name the images to validate on: images (--image), or a ServingSpec (--spec)")
+    if subject.images and subject.spec:
+        raise UsageError(
+            "name the images to validate on either by images (--image) or by a ServingSpec (--spec), not both"
+        )
     model = locate(subject.model)
     options = options._replace(grace_s=_grace_s(options))
     if subject.spec:

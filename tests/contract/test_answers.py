@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import ivdocker
-from ivdocker import Checks, Observer, UsageError
+from ivdocker import Budgets, Checks, Observer, UsageError
 from ivdocker.requests.read import files
 from tests.conftest import Cli, Engine, ModelFactory
 from tests.contract.test_validate import ANSWER, PREDICT, failure_of, write_requests
@@ -56,6 +56,17 @@ def test_a_wrong_answer_weighs_more_than_a_request_that_cannot_be_made_up(
     given = write_requests(tmp_path, {"request": PREDICT, "expect": ANSWER})
     failure = failure_of(model(inputs={}, add=1), engine, requests=given, synthesize=1)
     assert failure.code == "response-mismatch"
+
+
+def test_requests_that_cannot_be_made_are_no_share_that_may_fail(
+    engine: Engine, model: ModelFactory, tmp_path: Path
+) -> None:
+    given = write_requests(tmp_path, {"request": PREDICT, "expect": ANSWER})
+    budgets = Budgets(error_rate=0.5)
+    report = ivdocker.validate(model(inputs={}), images=[engine.image], requests=given, synthesize=1, budgets=budgets)
+    assert report.verdict == "no_verdict"
+    assert report.runs[0].failure is not None
+    assert report.runs[0].failure.code == "no-request"
 
 
 @pytest.mark.parametrize(

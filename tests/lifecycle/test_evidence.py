@@ -33,6 +33,17 @@ def test_evidence_holds_what_happened(engine: Engine, cli: Cli, model: ModelFact
     assert report["runs"][0]["failure"]["code"] == "response-mismatch"
 
 
+def test_evidence_of_an_earlier_run_does_not_stay_in_the_folder(
+    engine: Engine, cli: Cli, model: ModelFactory, one_request: str
+) -> None:
+    path = model()
+    for requests in ([one_request], []):
+        assert cli("validate", path, f"--image={engine.image}", *requests, "--evidence=evidence").returncode == 0
+    folder = only_folder(cli.folder / "evidence")
+    assert not (folder / "requests.jsonl").exists()
+    assert (folder / "server.stderr.log").read_text().count("Exporting HTTP/REST API") == 1
+
+
 def test_a_killed_run_leaves_its_evidence_and_nothing_else(
     engine: Engine, start: Start, model: ModelFactory, one_request: str
 ) -> None:

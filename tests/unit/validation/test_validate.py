@@ -34,7 +34,7 @@ def test_an_image_of_a_serving_spec_that_starts_with_a_dash_is_refused(image_nam
             "images must be a list of str or a tuple of str, not str 'a/b:1'; write images=['a/b:1']",
         ),
         ({"images": [IMAGE, 1]}, "images must be a list of str or a tuple of str, not list"),
-        ({"options": {}}, "options must be RunOptions, not dict {}"),
+        ({"options": {}}, "options must be RunOptions, not dict {}; write options=ivdocker.RunOptions(...)"),
         ({"budgets": {"p95_ms": 5}}, "budgets must be Budgets, not dict"),
         ({"checks": None}, "checks must be Checks, not NoneType None"),
         ({"synthesize": "3"}, "synthesize must be int, not str '3'"),
