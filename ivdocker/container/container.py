@@ -101,7 +101,7 @@ class Container:
         self._start_thread = 0
         self._start_is_over = threading.Event()
         self._stopping = threading.Event()
-        self._news = threading.Event()
+        self._news = clock.Latch()
         """There is something for check() to raise."""
         self._ending = threading.RLock()
         """Held by the thread that unwinds the stack."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 
 import pytest
@@ -75,3 +76,25 @@ def test_a_stopwatch_does_not_mind_a_wall_clock_that_jumps(fake: FakeTime) -> No
 
 def test_now_as_text_is_rfc_3339_in_utc() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", clock.utc_text())
+
+
+def test_a_latch_wakes_everybody_who_waits_now_and_later() -> None:
+    latch = clock.Latch()
+    assert not latch.wait(0.01)
+    found: list[bool] = []
+    waiting = [threading.Thread(target=lambda: found.append(latch.wait(20))) for _ in range(3)]
+    for thread in waiting:
+        thread.start()
+    latch.set()
+    latch.set()
+    for thread in waiting:
+        thread.join(20)
+    assert found == [True] * 3
+    assert latch.wait(0)
+
+
+def test_pauses_grow_with_the_time_waited(fake: FakeTime) -> None:
+    pauses = clock.pauses()
+    assert [next(pauses) for _ in range(4)] == [0.002, 0.004, 0.008, 0.016]
+    fake.pass_by(100)
+    assert 0.5 < next(pauses) <= 1
