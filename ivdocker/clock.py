@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,11 +13,6 @@ sleep = time.sleep
 def utc() -> float:
     """Seconds since the epoch: the clock that TFX uses for deadlines."""
     return time.time()
-
-
-def utc_text() -> str:
-    """The current UTC time as RFC 3339, in whole seconds."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 class Deadline(NamedTuple):
@@ -75,32 +69,8 @@ class Stopwatch:
         return monotonic() - self._started
 
 
-class Latch:
-    """Like a threading.Event that is never cleared. To wait for it takes half the CPU time, and a loop that waits for a
-    server waits for it hundreds of times."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-        self._setting = threading.Lock()
-        self._is_set = False
-
-    def set(self) -> None:
-        """Wake everybody who waits, now and later."""
-        with self._setting:
-            if not self._is_set:
-                self._is_set = True
-                self._lock.release()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until it is set, at most so long; whether it is set."""
-        if not self._is_set and self._lock.acquire(timeout=max(0.0, seconds)):
-            self._lock.release()
-        return self._is_set
-
-
 def pauses() -> Iterator[float]:
-    """The pauses of a polling loop, in seconds: 2, 4 and 8 ms, then 16 ms, later growing with the time waited.
+    """The pauses of a polling loop, in seconds: 2, 4, 8 and 16 ms, later growing with the time waited.
 
     The loop sees a change within 20 ms, or within 1 % of the time waited if that is longer.
     """

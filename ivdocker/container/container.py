@@ -101,7 +101,7 @@ class Container:
         self._start_thread = 0
         self._start_is_over = threading.Event()
         self._stopping = threading.Event()
-        self._news = clock.Latch()
+        self._news = threading.Event()
         """There is something for check() to raise."""
         self._ending = threading.RLock()
         """Held by the thread that unwinds the stack."""
@@ -111,10 +111,6 @@ class Container:
         self._watch: ContainerWatch | None = None
         self._last_log: str | None = None
         """The log, read before the container was removed."""
-
-    @property
-    def state(self) -> State:
-        return self._state
 
     @property
     def was_made(self) -> bool:

@@ -37,9 +37,10 @@ def stop(engine: Engine, name: str, grace_s: float, hurry: threading.Event) -> N
     except Cancelled:
         log.info("second signal: no more grace")
     except EngineError as error:
-        log.info("%s", error)
         if error.kind != "timeout":
+            log.info("%s", error)
             return
+        log.info("the server did not end within %g s of its stop signal; it is killed", limit)
     try:
         engine.kill(name, timeout_s=min(_KILL_S, engine.timeout_s))
     except EngineError as error:

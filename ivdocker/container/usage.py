@@ -79,7 +79,7 @@ class UsageWatch:
 
 class IdleGauge:
     """Whether the processes of a container do anything: a server that has used no CPU time since it was last looked at
-    has not become ready either. To read the counter costs a sixth of a readiness probe."""
+    has not become ready either. To read the counter costs a fifth of a readiness probe."""
 
     def __init__(self, state: ContainerState, engine: Engine) -> None:
         is_here = engine.remote_host is None and tree.is_of_container(state.pid, state.id)

@@ -39,7 +39,7 @@ class ContainerWatch:
         name: str,
         pattern: re.Pattern[bytes] | None,
         http_port: int | None,
-        news: clock.Latch,
+        news: threading.Event,
     ) -> None:
         self.end: ContainerState | None = None
         """The state of a container that ended by itself. None while it runs."""

@@ -67,10 +67,6 @@ class LogFollower:
         with self._lock:
             return self._buffer.text()
 
-    def lines(self, count: int) -> tuple[str, ...]:
-        """The last ``count`` lines that are not blank."""
-        return tuple([line for line in self.text().splitlines() if line.strip()][-count:])
-
     def close(self) -> None:
         """Stop following. The text read so far stays available."""
         self._closing.set()

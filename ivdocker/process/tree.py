@@ -21,7 +21,7 @@ class TreeUsage(NamedTuple):
 def tree_usage(pid: int, cgroup: str | None = None) -> TreeUsage | None:
     """Measure the process tree. None if the process has ended or cannot be read.
 
-    ``cgroup``: the file that lists the processes of the control group, if known. Reading it costs a tenth of scanning
+    ``cgroup``: the file that lists the processes of the control group, if known. Reading it costs a fifth of scanning
     all processes of the machine.
     """
     memory, peak, cpu = 0, 0, 0.0

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ivdocker.requests.model import Request, Requests
     from ivdocker.requests.warmup import Warmup
 
-# The rooms of requests are imported where there are some: 20 ms that a run without any does not wait for.
+# The rooms of requests are imported where there are some: a run without any does not wait for them.
 
 _TICK_S = 0.02
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import threading
 import time
 
 import pytest
@@ -72,25 +70,6 @@ def test_a_stopwatch_does_not_mind_a_wall_clock_that_jumps(fake: FakeTime) -> No
     fake.wall -= 7_200
     fake.pass_by(1.5)
     assert watch.seconds == pytest.approx(1.5)
-
-
-def test_now_as_text_is_rfc_3339_in_utc() -> None:
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", clock.utc_text())
-
-
-def test_a_latch_wakes_everybody_who_waits_now_and_later() -> None:
-    latch = clock.Latch()
-    assert not latch.wait(0.01)
-    found: list[bool] = []
-    waiting = [threading.Thread(target=lambda: found.append(latch.wait(20))) for _ in range(3)]
-    for thread in waiting:
-        thread.start()
-    latch.set()
-    latch.set()
-    for thread in waiting:
-        thread.join(20)
-    assert found == [True] * 3
-    assert latch.wait(0)
 
 
 def test_pauses_grow_with_the_time_waited(fake: FakeTime) -> None:
