@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -58,8 +57,6 @@ def main(argv: Sequence[str] | None = None, prepare: Prepare = lambda _command, 
 
 def run_and_exit() -> NoReturn:
     """Run main and exit at once: Python's normal cleanup of 400 modules would take 50 ms for nothing."""
-    # Imports create almost no garbage. To search for it every 700 objects (the default) would cost 10 ms.
-    gc.set_threshold(200_000)
     try:
         exit_code = main(prepare=prepare)
     except SystemExit as error:
