@@ -147,7 +147,17 @@ class EnvironmentFailed(InfraValidationError):
 
 
 class GracefulShutdown(InfraValidationError):
-    """A signal asked this process to end. The container was removed before this is raised."""
+    """A signal asked this process to end. The container was removed before this is raised.
+
+    ``signum``: the signal's number. None if stop() was called in another thread.
+    """
+
+    def __init__(self, message: str = "", failure: Failure | None = None, signum: int | None = None) -> None:
+        super().__init__(message, failure)
+        self.signum = signum
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.failure, self.signum)
 
 
 class UsageError(InfraValidationError, ValueError):

@@ -100,7 +100,7 @@ def _guarded(run: Callable[[], int]) -> int:
     except UsageError as error:
         return _say(f"error: {error}", 2)
     except (KeyboardInterrupt, _Signalled, GracefulShutdown) as error:
-        signum = error.signum if isinstance(error, _Signalled) else signal.SIGINT
+        signum = signal.Signals(getattr(error, "signum", None) or signal.SIGINT)
         return _say(f"interrupted by {signum.name}; everything was removed", 128 + signum)
     except InfraValidationError as error:
         failure = error.failure

@@ -5,12 +5,15 @@ needs, or much too late: while it is in a library call, or about to sleep. There
 
 1. The interpreter writes a byte to a pipe for each signal (its wakeup descriptor).
 2. A thread reads the byte and stops all runners.
-3. The thread sends the same signal to the main thread again, until our handler restores the previous handlers and
-   calls the previous one.
+3. The main thread restores the previous handlers and calls the previous one: in stop() and wherever it waits for a
+   server, otherwise in our handler. For this the thread sends it the same signal again.
+
+No signal is lost: our handler notes each one, and whoever restores the handlers calls the previous one for it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -20,7 +23,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Protocol
 
-from ivdocker.errors import GracefulShutdown
+from ivdocker.ahead import Ahead, in_thread
+from ivdocker.diagnosis.explain import no_more_processes
+from ivdocker.errors import EnvironmentFailed, GracefulShutdown
 
 log = logging.getLogger("ivdocker")
 
@@ -35,6 +40,9 @@ _NUDGE_S = 0.05
 _BY_HAND = 0x80
 """Marks the bytes that our handler wrote instead of the interpreter."""
 
+_EVENT_LOOPS = ("asyncio", "uvloop")
+"""The packages whose handlers do nothing: their loop reads the interpreter's byte and calls the user's handler."""
+
 
 class Stoppable(Protocol):
     def stop(self) -> None: ...
@@ -45,44 +53,70 @@ class _Holder:
         """Do nothing: a holder has nothing to stop."""
 
 
+class _Shutdown:
+    """What one signal has set off. ``finished``: all runners are stopped."""
+
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
+        self.finished = threading.Event()
+        self.handed_on = threading.Event()
+        self._turn = threading.Lock()
+
+    def take(self) -> bool:
+        """Return True to the first caller only: it calls the previous handler. A signal cannot come between."""
+        is_first = self._turn.acquire(blocking=False)
+        self.handed_on.set()
+        return is_first
+
+
 class ShutdownGuard:
     """Installs the handlers while at least one runner is alive."""
 
     def __init__(self) -> None:
         self.hurry = threading.Event()
         """Set by a second signal: it ends the grace period."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        """Protects the live runners and the shutdown. Nobody waits while holding it."""
         self._live: list[Stoppable] = []
+        self._shutdown: _Shutdown | None = None
+        self._seen: list[int] = []
+        """The signals that our handler has got. Only the main thread uses it."""
+        self._is_closing = False
         self._previous: dict[int, Any] = {}
         self._thread: threading.Thread | None = None
-        self._write_fd = -1
-        self._pid = 0
-        self._signum = 0
+        self._pipe = -1, -1
         self._nudging = threading.Lock()
-        self._requested = threading.Event()
-        self._finished = threading.Event()
-        self._handed_on = threading.Event()
         self._said_unprotected = False
 
     def add(self, stoppable: Stoppable) -> None:
-        """Stop this one too when a signal comes. Raises GracefulShutdown if a signal has already come."""
+        """Stop this one too when a signal comes. Raises GracefulShutdown if a signal has already come,
+        EnvironmentFailed if the system has no thread left for this."""
         self.raise_if_requested()
         with self._lock:
-            self._live.append(stoppable)
-            if self._thread is None or self._pid != os.getpid():
+            if self._thread is None:
                 self._install()
+            self._live.append(stoppable)
 
     def remove(self, stoppable: Stoppable) -> None:
-        """Do not stop this one any more. Removing the last one restores the previous handlers."""
+        """Do not stop this one any more. Removing the last one restores the previous handlers.
+
+        After a signal, the main thread calls the previous handler here, and raises what it raises.
+        """
         with self._lock:
             if stoppable in self._live:
                 self._live.remove(stoppable)
-            if self._live:
-                return
             if self._thread is None:
-                self._requested = threading.Event()
-            elif not self._requested.is_set() and _in_main_thread():
-                self._uninstall()
+                self._forget_shutdown()
+        if not _in_main_thread() or self._thread is None:
+            return
+        # Our handler may run between any two of these lines, and do all of this.
+        for signum in self._seen[:1]:
+            self._begin(signum)
+        shutdown = self._shutdown
+        if shutdown:
+            self._hand_on(shutdown)
+        else:
+            self._close()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -96,13 +130,26 @@ class ShutdownGuard:
             self.remove(holder)
 
     def raise_if_requested(self) -> None:
-        """If a shutdown was requested, wait for its end and raise GracefulShutdown."""
-        if self._requested.is_set():
-            signum = self._signum
-            # In the main thread the previous handler runs next, and may raise its own exception.
-            over = self._handed_on if _in_main_thread() else self._finished
-            over.wait(_PARK_S)
-            raise GracefulShutdown(f"{signal.Signals(signum).name} received; everything was stopped")
+        """If a shutdown was requested, wait for its end and raise GracefulShutdown. The main thread calls the previous
+        handler first, and raises what it raises."""
+        shutdown = self._shutdown
+        if shutdown is None:
+            return
+        if _in_main_thread():
+            self._hand_on(shutdown)
+        shutdown.finished.wait(_PARK_S)
+        name = signal.Signals(shutdown.signum).name
+        raise GracefulShutdown(f"{name} received; everything was stopped", signum=shutdown.signum)
+
+    def forget(self) -> None:
+        """In a forked child: it owns no runner, and its signals are not ours."""
+        if self._thread is None:
+            return
+        with contextlib.suppress(ValueError):
+            self._restore_handlers()
+        for fd in self._pipe:
+            os.close(fd)
+        self.__init__()  # type: ignore[misc]
 
     def _install(self) -> None:
         if not _in_main_thread():
@@ -110,108 +157,138 @@ class ShutdownGuard:
                 log.warning("not in the main thread: SIGTERM will not stop the model server")
                 self._said_unprotected = True
             return
-        self.hurry, self._requested, self._finished, self._handed_on = (threading.Event() for _ in range(4))
-        read_fd, self._write_fd = os.pipe()
-        os.set_blocking(self._write_fd, False)
-        self._pid = os.getpid()
-        self._thread = threading.Thread(target=self._serve, args=(read_fd,), name="ivdocker-signals", daemon=True)
-        self._thread.start()
+        self.hurry, self._seen = threading.Event(), []
+        self._start_thread()
         for signum in SIGNALS:
             # Leave ignored signals (nohup) and handlers that Python did not install.
             if signal.getsignal(signum) not in (signal.SIG_IGN, None):
                 self._previous[signum] = signal.signal(signum, self._on_signal)
         self._claim_wakeups()
 
+    def _start_thread(self) -> None:
+        """Raises EnvironmentFailed."""
+        self._pipe = os.pipe()
+        os.set_blocking(self._pipe[1], False)
+        self._thread = in_thread(self._serve, "signals")
+        if self._thread is None:
+            self._close_pipe()
+            raise EnvironmentFailed(failure=no_more_processes("signals need a thread"))
+
+    def _close_pipe(self) -> None:
+        """The thread ends when it has read the rest."""
+        read_fd, write_fd = self._pipe
+        os.close(write_fd)
+        if self._thread:
+            self._thread.join()
+        os.close(read_fd)
+
     def _claim_wakeups(self) -> bool:
         """Send wakeups to our pipe, unless an event loop has its own. Return whether our pipe was already set."""
-        former = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
-        if former not in (-1, self._write_fd):
+        ours = self._pipe[1]
+        former = signal.set_wakeup_fd(ours, warn_on_full_buffer=False)
+        if former not in (-1, ours):
             signal.set_wakeup_fd(former)
-        return former == self._write_fd
+        return former == ours
 
-    def forget_pipe(self) -> None:
-        """Stop the interpreter from writing to our pipe. A forked child calls this too: its signals are not ours."""
+    def _restore_handlers(self) -> None:
         former = signal.set_wakeup_fd(-1)
-        if former not in (-1, self._write_fd):
+        if former not in (-1, self._pipe[1]):
             signal.set_wakeup_fd(former)
-
-    def _uninstall(self) -> None:
         for signum, previous in self._previous.items():
             # Keep a handler that somebody else has installed since then.
             if signal.getsignal(signum) == self._on_signal:
                 signal.signal(signum, previous)
-        self._previous = {}
-        self.forget_pipe()
-        os.close(self._write_fd)
-        self._write_fd = -1
-        if self._thread:
-            self._thread.join()
+
+    def _close(self) -> None:
+        """Restore the handlers if no runner is left. A signal that comes now waits for the end of this method."""
+        with self._lock:
+            if self._live or self._shutdown or self._thread is None:
+                return
+            self._is_closing = True
+        previous = self._uninstall()
+        self._is_closing = False
+        for signum in self._seen[:1]:
+            _call(previous.get(signum), signum, None)
+
+    def _uninstall(self) -> dict[int, Any]:
+        """Return the previous handlers."""
+        self._restore_handlers()
+        previous, self._previous = self._previous, {}
+        self._close_pipe()
         self._thread = None
+        self._forget_shutdown()
+        return previous
+
+    def _forget_shutdown(self) -> None:
         # While the guard is held (validation of several images), the request stays set, so that nothing new starts.
         if not self._live:
-            self._requested = threading.Event()
+            self._shutdown = None
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._pid:
-            _call(self._previous.get(signum), signum, frame)
-        elif self._finished.is_set():
-            self._hand_on(frame)
-        elif not (signal.getsignal(signum) == self._on_signal and self._claim_wakeups()):
-            os.write(self._write_fd, bytes([signum | _BY_HAND]))
-
-    def _hand_on(self, frame: FrameType | None) -> None:
-        handed_on = self._handed_on
-        if handed_on.is_set():
+        shutdown = self._shutdown
+        if shutdown and shutdown.finished.is_set():
+            self._hand_on(shutdown, frame)
             return
-        handed_on.set()
-        signum, previous = self._signum, dict(self._previous)
+        self._seen.append(signum)
+        if not self._is_closing and not (signal.getsignal(signum) == self._on_signal and self._claim_wakeups()):
+            os.write(self._pipe[1], bytes([signum | _BY_HAND]))
+
+    def _hand_on(self, shutdown: _Shutdown, frame: FrameType | None = None) -> None:
+        """Wait for the end of the shutdown, and call the previous handler, once. Only the main thread calls this."""
+        shutdown.finished.wait(_PARK_S)
+        if not shutdown.take():
+            return
         # The lock keeps the other thread from sending one more signal: it would go to the previous handler.
         with self._nudging:
-            self._uninstall()
-        _call(previous.get(signum), signum, frame)
+            previous = self._uninstall()
+            self._seen = []
+        _call(previous.get(shutdown.signum), shutdown.signum, frame)
 
-    def _serve(self, read_fd: int) -> None:
-        while signums := os.read(read_fd, 1):
+    def _serve(self) -> None:
+        while signums := os.read(self._pipe[0], 1):
             signum = signums[0] & ~_BY_HAND
             if signums[0] == signum and signal.getsignal(signum) != self._on_signal:
                 # Not one of our signals, or somebody else now handles it.
                 continue
-            if self._requested.is_set():
+            if self._shutdown:
                 self.hurry.set()
-                continue
-            self._signum = signum
-            self._requested.set()
-            threading.Thread(target=self._stop_all, name="ivdocker-stop", daemon=True).start()
-        os.close(read_fd)
+            else:
+                self._begin(signum)
 
-    def _stop_all(self) -> None:
+    def _begin(self, signum: int) -> None:
+        """Start to stop all runners, unless this was started before."""
         with self._lock:
+            if self._is_closing or self._shutdown or self._thread is None:
+                return
+            shutdown = self._shutdown = _Shutdown(signum)
             live = list(self._live)
-        log.info("%s: stopping %d model server(s)", signal.Signals(self._signum).name, len(live))
-        threads = [threading.Thread(target=each.stop, daemon=True) for each in live]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self._finished.set()
-        self._nudge(self._signum, self._handed_on)
+        Ahead(lambda: self._stop_all(shutdown, live), "stop")
 
-    def _nudge(self, signum: int, handed_on: threading.Event) -> None:
+    def _stop_all(self, shutdown: _Shutdown, live: list[Stoppable]) -> None:
+        log.info("%s: stopping %d model server(s)", signal.Signals(shutdown.signum).name, len(live))
+        stops = [Ahead(each.stop, "stop") for each in live]
+        for stop in stops:
+            stop.wait()
+        shutdown.finished.set()
+        self._nudge(shutdown)
+
+    def _nudge(self, shutdown: _Shutdown) -> None:
         main_thread = threading.main_thread().ident
         assert main_thread is not None
-        is_ours = True
+        # An event loop would call the user's handler once more.
+        is_ours = not _is_event_loops(self._previous.get(shutdown.signum))
         while is_ours:
             with self._nudging:
-                if handed_on.is_set():
+                if shutdown.handed_on.is_set():
                     return
-                signal.pthread_kill(main_thread, signum)
-            is_ours = not handed_on.wait(_NUDGE_S) and signal.getsignal(signum) == self._on_signal
+                signal.pthread_kill(main_thread, shutdown.signum)
+            is_ours = not shutdown.handed_on.wait(_NUDGE_S) and signal.getsignal(shutdown.signum) == self._on_signal
 
 
 guard = ShutdownGuard()
 """The only guard of this process: signals belong to the whole process."""
 
-os.register_at_fork(after_in_child=guard.forget_pipe)
+os.register_at_fork(after_in_child=guard.forget)
 
 
 def _call(
@@ -222,6 +299,10 @@ def _call(
     elif previous == signal.SIG_DFL:
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)
+
+
+def _is_event_loops(handler: object) -> bool:
+    return str(getattr(handler, "__module__", "")).partition(".")[0] in _EVENT_LOOPS
 
 
 def _in_main_thread() -> bool:

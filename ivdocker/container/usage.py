@@ -6,6 +6,7 @@ import os
 import threading
 from typing import NamedTuple
 
+from ivdocker.ahead import in_thread
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.parse import ContainerState
 from ivdocker.process import tree
@@ -41,15 +42,15 @@ class UsageWatch:
         self._cgroup = tree.cgroup_of(state.pid) if is_here else None
         self._sample = self._sample_here if is_here else self._sample_there
         self._is_here = is_here
-        self._thread = threading.Thread(target=self._watch, name="ivdocker-usage", daemon=True)
-        self._thread.start()
+        self._thread = in_thread(self._watch, "usage")
 
     def close(self, needed: bool = False) -> Usage:
         """Stop and return the usage. With docker stats, and if a figure is ``needed``, wait up to 10 s for a sample."""
         if needed and not self._is_here:
             self._sampled.wait(_STATS_S)
         self._closing.set()
-        self._thread.join()
+        if self._thread:
+            self._thread.join()
         if self._is_here:
             self._sample_here()
         return self._usage

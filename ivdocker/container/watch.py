@@ -7,7 +7,7 @@ import re
 import threading
 
 from ivdocker import clock
-from ivdocker.ahead import Ahead
+from ivdocker.ahead import Ahead, in_thread
 from ivdocker.engine import proc_net
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.logs import LogFollower
@@ -60,8 +60,9 @@ class ContainerWatch:
         self._closing = threading.Event()
         self._pattern = pattern
         self._follower: LogFollower | None = None
-        self._thread = threading.Thread(target=self._watch, name="ivdocker-watch", daemon=True)
-        self._thread.start()
+        self._thread = in_thread(self._watch, "watch")
+        if self._thread is None:
+            self.error = EngineError("exhausted", "docker logs", "no thread to watch the container")
 
     @property
     def fatal_line(self) -> str | None:
@@ -90,7 +91,8 @@ class ContainerWatch:
         # The thread may be waiting for the end of the log.
         if self._follower:
             self._follower.close()
-        self._thread.join()
+        if self._thread:
+            self._thread.join()
         if self._follower:
             self._follower.close()
 

@@ -32,6 +32,8 @@ def engine_failure(error: EngineError, image: str | None = None) -> Failure:
     if error.kind == "missing":
         hint = "install docker's command line, or choose another program with --engine docker|podman|PATH"
         return Failure("engine-missing", f"cannot run the container engine's command line: {error.stderr}", hint)
+    if error.kind == "exhausted":
+        return no_more_processes(error.stderr)
     if error.kind == "stalled":
         hint = "check the network and the registry, then try again: layers that are complete are not pulled again"
         return Failure("pull-stalled", f"the pull of {image} made no progress: {error.stderr}", hint)
@@ -45,6 +47,12 @@ def engine_failure(error: EngineError, image: str | None = None) -> Failure:
     row, match = found
     about = f" ({image})" if image and row.code in _ABOUT_IMAGE else ""
     return Failure(row.code, f"{_fill_in(row, match)}{about}: {text}", row.hint)
+
+
+def no_more_processes(reason: str) -> Failure:
+    """Return the failure of a machine that refuses another process or thread."""
+    hint = "raise the limit of processes (ulimit -u; in a container --pids-limit), or end others"
+    return Failure("engine-error", f"this machine has no process or thread left: {reason}", hint)
 
 
 ContainerPresence = Literal["none", "possible", "late", "certain"]

@@ -17,6 +17,7 @@ from ivdocker.engine.logs import LogFollower
 from ivdocker.engine.pull import PullProgress, shown_errors
 from ivdocker.process.run import (
     Child,
+    NoMoreProcesses,
     Output,
     ProgramNotFound,
     ProgramNotStarted,
@@ -53,7 +54,8 @@ class EngineError(Exception):
     """A docker call failed.
 
     ``kind``: ``failed`` (docker reported an error: see ``stderr``), ``missing`` (no such program), ``timeout``,
-    ``stalled`` (a pull without progress) or ``unreadable`` (unknown output). ``stdout``: the output until then;
+    ``stalled`` (a pull without progress), ``exhausted`` (the system has no process or thread left) or ``unreadable``
+    (unknown output). ``stdout``: the output until then;
     ``docker run`` prints the container's ID as soon as the container exists.
     """
 
@@ -66,8 +68,8 @@ class EngineError(Exception):
 
     @property
     def was_cut_short(self) -> bool:
-        """Whether docker was killed before it finished. The engine may still carry out the request."""
-        return self.kind == "timeout" or (self.returncode or 0) < 0
+        """Whether docker was killed or lost before it finished. The engine may still carry out the request."""
+        return self.kind in ("timeout", "exhausted") or (self.returncode or 0) < 0
 
     def is_like(self, other: EngineError | None) -> bool:
         """Whether both errors have the same kind, exit code and message."""
@@ -296,6 +298,8 @@ class Engine:
             return start()
         except ProgramNotFound:
             raise EngineError("missing", self.command_line(words), f"{self.dialect.program}: not found") from None
+        except NoMoreProcesses as error:
+            raise EngineError("exhausted", self.command_line(words), str(error)) from None
         except ProgramNotStarted as error:
             raise EngineError("missing", self.command_line(words), str(error)) from None
 

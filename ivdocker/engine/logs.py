@@ -7,6 +7,7 @@ import threading
 from collections import deque
 
 from ivdocker import clock
+from ivdocker.ahead import in_thread
 from ivdocker.process.run import Child
 
 HEAD_BYTES = 256 * 1024
@@ -59,8 +60,10 @@ class LogFollower:
         self._partial = {"stdout": b"", "stderr": b""}
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="ivdocker-logs", daemon=True)
-        self._thread.start()
+        self._thread = in_thread(self._follow, "logs")
+        if self._thread is None:
+            self._child.kill()
+            self.ended.set()
 
     def text(self) -> str:
         """The log so far: stdout and stderr in the order of arrival."""
@@ -70,7 +73,8 @@ class LogFollower:
     def close(self) -> None:
         """Stop following. The text read so far stays available."""
         self._closing.set()
-        self._thread.join()
+        if self._thread:
+            self._thread.join()
 
     def _follow(self) -> None:
         try:

@@ -7,12 +7,13 @@ has a deadline, can be cancelled, and uses a bounded amount of memory.
 
 import contextlib
 import errno
+import gc
 import logging
 import os
 import select
 import signal
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import sh
@@ -32,6 +33,7 @@ _TICK = 0.05
 _IDLE_TICK = 0.25
 """Seconds between two looks at a program that has been silent for a while: whether it lives, whether it is to end."""
 _CHUNK = 65536
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PIPE_HOLDER_GRACE = 0.2
 """Seconds to continue reading after the program has ended, if another process still holds its output open."""
 
@@ -46,6 +48,10 @@ class ProgramNotFound(Exception):
 
 class ProgramNotStarted(Exception):
     """The operating system refused to start the program."""
+
+
+class NoMoreProcesses(ProgramNotStarted):
+    """The system has no process or no thread left for it. The program may run, but nobody can wait for it."""
 
 
 class ProgramTimeout(Exception):
@@ -91,7 +97,7 @@ class Child:
 
         ``output``: ``"pipes"``; ``"terminal"`` or ``"error terminal"``: a pseudo-terminal for stdout or for stderr,
         because some programs show progress only on a terminal; or two descriptors to which the program writes directly.
-        Raises ProgramNotFound, ProgramNotStarted.
+        Raises ProgramNotFound, ProgramNotStarted, NoMoreProcesses.
         """
         try:
             command = sh.Command(argv[0])
@@ -114,11 +120,11 @@ class Child:
             "_env": None if env is None else {**os.environ, **env},
         }
         try:
-            return cls(command(*argv[1:], **options), streams)
+            with _signals_blocked(options):
+                return cls(command(*argv[1:], **options), streams)
         except BaseException as error:
             _close_all(streams)
-            if isinstance(error, sh.ForkException):
-                raise ProgramNotStarted(f"{argv[0]}: {str(error).strip().splitlines()[-1]}") from None
+            _raise_translated(argv[0], error)
             raise
         finally:
             _close_all([*to_close, devnull])
@@ -211,6 +217,34 @@ class _Limits:
             raise Cancelled
         if self._deadline is not None and self._deadline.expired:
             raise ProgramTimeout
+
+
+def _raise_translated(program: str, error: BaseException) -> None:
+    """Raise our exception for one of sh. Return if there is none."""
+    if isinstance(error, sh.ForkException):
+        raise ProgramNotStarted(f"{program}: {str(error).strip().splitlines()[-1]}") from None
+    if isinstance(error, (OSError, RuntimeError)):
+        # sh switches the garbage collector off for the fork.
+        gc.enable()
+        raise NoMoreProcesses(f"{program}: {error}") from None
+
+
+@contextlib.contextmanager
+def _signals_blocked(options: dict[str, Any]) -> Iterator[None]:
+    """Keep signals from our copy of this process until it has become the program: it would run our handlers."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+    def in_child() -> None:
+        for signum in _SIGNALS:
+            signal.signal(signum, signal.SIG_IGN)
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    try:
+        yield options.update(_preexec_fn=in_child)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _check_can_start(program: str, texts: Iterable[str]) -> None:
