@@ -97,6 +97,10 @@ class Container:
         self._lock = threading.RLock()
         """Protects the state, the stack and the watch."""
         self._ends = contextlib.ExitStack()
+        self._session = contextlib.ExitStack()
+        """Closed when everything is removed: it disarms the watchdog."""
+        self._left = removal.Leftovers()
+        """What stop() could not remove. The next stop() tries again."""
         self._end = _End(leave=False, keep_log=True)
         self._start_thread = 0
         self._start_is_over = threading.Event()
@@ -229,9 +233,10 @@ class Container:
         return UsageWatch(self._engine, self._seen)
 
     def stop(self, keep_log: bool = True) -> None:
-        """Stop the server, and remove everything that start() made. Blocks. Raises nothing. May be called at any time,
-        from any thread, any number of times. ``keep_log``: read the whole log before the removal, for log(): a docker
-        call of 35 ms."""
+        """Stop the server, and remove everything that start() made. Blocks. May be called at any time, from any thread,
+        any number of times; a call after one that could not remove everything tries again. Raises nothing itself; after
+        a signal, the main thread calls the former handler here, and raises what that raises. ``keep_log``: read the
+        whole log before the removal, for log(): a docker call of 35 ms."""
         self._finish(leave=False, keep_log=keep_log)
 
     def leave(self) -> str | None:
@@ -247,7 +252,8 @@ class Container:
         """Register each clean-up function before its resource can exist. The last one registered runs first."""
         options, ends = self._options, self._ends
         guard.add(self)
-        here = ends.enter_context(session.held(self._engine))
+        here = session.hold(self._engine)
+        self._session.callback(session.release, here)
         self._spec = spec = container_spec(self._model, self._binary, options, self._engine, self.name)
         here.prepare(self._stopping)
         if self.evidence:
@@ -256,15 +262,15 @@ class Container:
         ends.callback(self._close_watch)
         if options.offline:
             network = OfflineNetwork(self._engine, self.name, options.keep)
-            ends.callback(self._remove_network, network)
+            ends.callback(self._left.try_, lambda: self._remove_network(network))
             network.create(here)
         loading = Ahead(http.load, "http")
         ends.callback(loading.wait)
-        ends.callback(self._remove)
+        ends.callback(self._left.try_, self._remove)
         self._launch.run(spec, self._stopping, here.guard_child)
         if self._state in (State.STOPPING, State.ENDED):
             # stop() was called meanwhile, and may have given up waiting for this docker run.
-            self._remove()
+            self._left.try_(self._remove)
             raise Cancelled
         ends.callback(self._stop_server)
         if self.evidence:
@@ -293,11 +299,16 @@ class Container:
         # A docker run in another thread is left to end: cut short, its container may come later.
         if self._start_thread != threading.get_ident():
             self._start_is_over.wait(_START_S)
-        try:
-            self._ends.close()
-        except Exception as error:  # noqa: BLE001  (stop() raises nothing)
-            log.warning("could not clean up %s completely: %r", self.name, error)
-        self._advance(State.ENDED)
+        for work in (self._left.retry, self._ends.close, self._end_session):
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001  (stop() raises nothing)
+                log.warning("could not clean up %s completely: %r", self.name, error)
+
+    def _end_session(self) -> None:
+        if not self._left:
+            self._advance(State.ENDED)
+            self._session.close()
 
     def _stop_server(self) -> None:
         """Stop the server, and save the evidence before the removal: both states, the exit code, the log."""
@@ -327,15 +338,15 @@ class Container:
             return watch.whole_log
         return self._engine.logs(self.name, timeout_s=min(_READ_LOG_S, self._engine.timeout_s))
 
-    def _remove(self) -> None:
+    def _remove(self) -> bool:
         presence = self._launch.presence
-        if presence != "none" and not self._end.leave:
-            limit = clock.Deadline.after(_REMOVE_S)
-            self.was_removed = removal.remove(self._engine, self.name, limit, presence)
+        if presence == "none" or self._end.leave:
+            return True
+        self.was_removed = removal.remove(self._engine, self.name, clock.Deadline.after(_REMOVE_S), presence)
+        return self.was_removed
 
-    def _remove_network(self, network: OfflineNetwork) -> None:
-        if not self._end.leave:
-            network.remove(clock.Deadline.after(_REMOVE_S))
+    def _remove_network(self, network: OfflineNetwork) -> bool:
+        return self._end.leave or network.remove(clock.Deadline.after(_REMOVE_S))
 
     def _close_watch(self) -> None:
         if self._watch:

@@ -36,7 +36,8 @@ class OfflineNetwork:
             self._may_exist = error.kind == "timeout"
             raise
 
-    def remove(self, deadline: clock.Deadline) -> None:
-        """Remove the network, if it may exist. Raises nothing."""
+    def remove(self, deadline: clock.Deadline) -> bool:
+        """Remove the network, if it may exist. Return whether it is gone. Raises nothing."""
         if self._may_exist:
             self._may_exist = not removal.remove_network(self._engine, self._name, deadline)
+        return not self._may_exist

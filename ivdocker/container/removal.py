@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from collections.abc import Callable
 
 from ivdocker import clock
 from ivdocker.diagnosis import explain
@@ -22,6 +23,30 @@ _REMOVE_CALL_S = 10.0
 _RETRY_S = 0.2
 _LATE_ARRIVAL_S = 3.0
 """Seconds in which a container may still appear after its ``docker run`` was killed."""
+
+
+class Leftovers:
+    """What could not be removed. Each removal is a function that returns whether it succeeded."""
+
+    def __init__(self) -> None:
+        self._left: list[Callable[[], bool]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._left)
+
+    def try_(self, remove: Callable[[], bool]) -> None:
+        """Run the removal, and keep it for :meth:`retry` if it does not succeed."""
+        is_gone = False
+        try:
+            is_gone = remove()
+        finally:
+            self._left += [] if is_gone else [remove]
+
+    def retry(self) -> None:
+        """Run each removal again, in the same order."""
+        again, self._left = self._left, []
+        for remove in again:
+            self.try_(remove)
 
 
 def stop(engine: Engine, name: str, grace_s: float, hurry: threading.Event) -> None:

@@ -83,5 +83,6 @@ class LocalDockerRunner(BaseModelServerRunner):
 
     def Stop(self) -> None:
         """Send SIGTERM, SIGKILL after ``options.grace_s`` seconds (default 10), then remove everything. Gives up 10 s
-        after the grace period. Raises nothing."""
+        after the grace period; another call tries again. Raises nothing itself; after a signal, the main thread calls
+        the former handler here, and raises what that raises."""
         self._container.stop()

@@ -37,7 +37,7 @@ class Session:
     def __init__(self, engine: Engine, key: Key) -> None:
         self.users = 0
         self._engine = engine
-        self._key = key
+        self.key = key
         self._cancel_listing = threading.Event()
         self._lock = threading.Lock()
         self._no_watchdog: Exception | None = None
@@ -49,7 +49,7 @@ class Session:
         list or remove are only logged. ``cancel`` ends the wait. Raises EngineError on a timeout, Cancelled."""
         self._warn_of_no_watchdog()
         with self._lock:
-            if _is_swept(self._key):
+            if _is_swept(self.key):
                 return
             listing, self._listing = self._listing or self._list(), None
             self._remove_orphans(listing, cancel)
@@ -108,26 +108,40 @@ class Session:
                 raise Cancelled
             if fate == "orphan":
                 orphans.remove(self._engine, container)
-        _swept[self._key] = clock.Stopwatch()
+        _swept[self.key] = clock.Stopwatch()
 
 
-@contextlib.contextmanager
-def held(engine: Engine) -> Iterator[Session]:
-    """Hold the session of this process on the engine. It ends with the last holder."""
+def hold(engine: Engine) -> Session:
+    """Hold the session of this process on the engine, until :func:`release`. It ends with the last holder.
+
+    A holder that never releases it leaves its containers to the watchdog, which removes them when this process ends.
+    """
     key = os.getpid(), engine.command_line([])
     with _lock:
         session = _sessions.get(key) or _sessions.setdefault(key, Session(engine, key))
         session.users += 1
+    return session
+
+
+def release(session: Session) -> None:
+    """Call this when everything that was made in the session is removed."""
+    with _lock:
+        session.users -= 1
+        is_last = not session.users
+        if is_last:
+            del _sessions[session.key]
+    if is_last:
+        session.end()
+
+
+@contextlib.contextmanager
+def held(engine: Engine) -> Iterator[Session]:
+    """Hold the session while the block runs."""
+    session = hold(engine)
     try:
         yield session
     finally:
-        with _lock:
-            session.users -= 1
-            is_last = not session.users
-            if is_last:
-                del _sessions[key]
-        if is_last:
-            session.end()
+        release(session)
 
 
 _lock = threading.Lock()

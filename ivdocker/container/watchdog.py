@@ -17,6 +17,9 @@ from ivdocker.process.run import Child
 _SCRIPT = os.path.join(os.path.dirname(__file__), "watchdog.sh")
 _END_S = 2.0
 
+_pipes: set[int] = set()
+"""Our ends of the pipes. A forked child closes its copies: the shell would wait for the child's end too."""
+
 
 class Watchdog:
     """The shell for one engine. It removes all containers of this process's session if this process is killed."""
@@ -33,6 +36,8 @@ class Watchdog:
             opened.callback(os.close, devnull)
             self._child = Child.spawn(command, env=engine.env, stdin_fd=stdin, output=(devnull, devnull))
             on_failure.pop_all()
+        self._pid = os.getpid()
+        _pipes.add(self._pipe)
 
     def network(self, name: str) -> None:
         """Also remove this network. Call it before the network is created."""
@@ -49,12 +54,25 @@ class Watchdog:
 
     def end(self) -> None:
         """End the shell: nothing is left to remove."""
+        if os.getpid() != self._pid:
+            return
         self._tell("done")
+        _pipes.discard(self._pipe)
         os.close(self._pipe)
         with contextlib.suppress(Exception):
             self._child.pump(bytes, bytes, clock.Deadline.after(_END_S))
 
     def _tell(self, line: str) -> None:
+        if os.getpid() != self._pid:
+            return
         # Somebody may have killed the shell.
         with contextlib.suppress(BrokenPipeError):
             os.write(self._pipe, f"{line}\n".encode())
+
+
+def _close_pipes() -> None:
+    while _pipes:
+        os.close(_pipes.pop())
+
+
+os.register_at_fork(after_in_child=_close_pipes)

@@ -9,13 +9,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import pytest
 
-from ivdocker import GracefulShutdown
+from ivdocker import GracefulShutdown, TensorFlowServing
 from tests.conftest import Engine, ModelFactory, wait_until
-from tests.contract.conftest import RunnerFactory
+from tests.contract.conftest import PREDICT, RunnerFactory
 
 Handler = Callable[[int, FrameType | None], object]
 InstallHandler = Callable[[Handler], None]
@@ -164,6 +166,67 @@ def test_sigterm_ends_a_wait_as_a_graceful_shutdown(
     run.WaitUntilRunning(time.time() + 60)
     with pytest.raises(GracefulShutdown):
         signal_myself(signal.SIGTERM, meanwhile=run.check)
+
+
+def test_a_signal_while_stop_runs_is_handled_before_it_returns(
+    engine: Engine, runner: RunnerFactory, model: ModelFactory, sigterm_handler: InstallHandler
+) -> None:
+    """TFX stops its runner in a finally block, and what follows may swallow every exception."""
+    left_at_call: list[list[str]] = []
+
+    def handler(_signum: int, _frame: FrameType | None) -> None:
+        left_at_call.append(engine.containers())
+        raise Handled
+
+    sigterm_handler(handler)
+    run = runner(model(ignore_sigterm=True), grace_s=1)
+    run.Start()
+    run.WaitUntilRunning(time.time() + 60)
+    with signalled_when(lambda: engine.calls("stop")), pytest.raises(Handled):
+        run.Stop()
+    assert left_at_call == [[]]
+    run.Stop()
+
+
+def test_a_signal_during_a_request_comes_out_of_it(
+    engine: Engine,
+    runner: RunnerFactory,
+    binary: TensorFlowServing,
+    model: ModelFactory,
+    sigterm_handler: InstallHandler,
+) -> None:
+    def handler(_signum: int, _frame: FrameType | None) -> None:
+        raise Handled
+
+    sigterm_handler(handler)
+    run = runner(model(hang_requests=True))
+    run.Start()
+    run.WaitUntilRunning(time.time() + 60)
+    client = binary.MakeClient(run.GetEndpoint())
+    client.WaitUntilModelLoaded(time.time() + 60)
+    requested = threading.Event()
+    with signalled_when(requested.is_set), pytest.raises(Handled):
+        send(client, requested)
+    assert engine.containers() == []
+
+
+def send(client: Any, requested: threading.Event) -> None:
+    requested.set()
+    client.SendRequests([PREDICT])
+
+
+@contextmanager
+def signalled_when(condition: Callable[[], object]) -> Iterator[None]:
+    """Another thread sends this process a SIGTERM when the condition comes true."""
+
+    def target() -> None:
+        wait_until(condition)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    yield
+    thread.join()
 
 
 def test_sigint_is_a_keyboard_interrupt_once_everything_is_removed(
