@@ -21,6 +21,8 @@ _STOP_MARGIN_S = 5
 _KILL_S = 10.0
 _REMOVE_CALL_S = 10.0
 _RETRY_S = 0.2
+_INTERPRETER_ENDS = "interpreter shutdown"
+"""From Python's message: since 3.12 neither a thread nor a child process can be started when the interpreter ends."""
 _LATE_ARRIVAL_S = 3.0
 """Seconds in which a container may still appear after its ``docker run`` was killed."""
 
@@ -108,6 +110,9 @@ def remove(engine: Engine, name: str, deadline: clock.Deadline, presence: Contai
                 return True
         except EngineError as error:
             log.info("%s", error)
+            if error.kind == "exhausted" and _INTERPRETER_ENDS in error.stderr:
+                log.info("the watchdog removes %s when this process has ended", name)
+                return False
             if deadline.expired or (presence == "possible" and _is_final(error, last)):
                 what = "a container" if presence == "certain" else "the container, if it exists"
                 log.warning("could not remove %s; do it by hand: %s", what, engine.command_line(argv.remove(name)))
