@@ -213,6 +213,8 @@ def test_a_container_that_cannot_be_removed_is_named_with_what_to_do(
     assert not run.was_removed
     engine.faults()
     engine.docker("rm", "--force", "--volumes", name)
+    run.Stop()
+    assert run.was_removed
 
 
 @pytest.mark.parametrize("fault", [HANG, ENDLESS, HALF, KILLED], ids=lambda fault: "".join(fault))
