@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ivdocker.servers.records import Endpoint
     from ivdocker.servers.tensorflow_serving import TensorFlowServing
     from ivdocker.servers.triton import Triton
-    from ivdocker.tfx import RequestSpec, ServingSpec, ValidationSpec
+    from ivdocker.serving_spec import ServingSpec
     from ivdocker.validation.budgets import Budgets
     from ivdocker.validation.plan import Checks
     from ivdocker.validation.serve import Server, serve
@@ -51,17 +51,15 @@ _HOMES = {
     "LocalDockerRunner": "container.runner",
     "Observer": "report.observer",
     "Report": "report.verdict",
-    "RequestSpec": "tfx",
     "RunOptions": "container.options",
     "RunReport": "report.verdict",
     "Server": "validation.serve",
     "ServingBinary": "servers.base",
-    "ServingSpec": "tfx",
+    "ServingSpec": "serving_spec",
     "TensorFlowServing": "servers.tensorflow_serving",
     "Triton": "servers.triton",
     "UsageError": "errors",
     "ValidationFailed": "errors",
-    "ValidationSpec": "tfx",
     "serve": "validation.serve",
     "validate": "validation.validate",
 }
@@ -80,7 +78,6 @@ __all__ = [
     "LocalDockerRunner",
     "Observer",
     "Report",
-    "RequestSpec",
     "RunOptions",
     "RunReport",
     "Server",
@@ -90,7 +87,6 @@ __all__ = [
     "Triton",
     "UsageError",
     "ValidationFailed",
-    "ValidationSpec",
     "serve",
     "validate",
 ]

@@ -10,7 +10,7 @@ from ivdocker.container.base import BaseModelServerRunner
 from ivdocker.container.container import Container
 from ivdocker.container.options import RunOptions
 from ivdocker.servers.records import Endpoint
-from ivdocker.tfx import ServingSpec
+from ivdocker.serving_spec import ServingSpec
 
 
 class LocalDockerRunner(BaseModelServerRunner):

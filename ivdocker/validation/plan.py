@@ -18,7 +18,7 @@ from ivdocker.report.observer import Observer
 from ivdocker.servers.base import ServingBinary
 from ivdocker.servers.client import BaseModelServerClient
 from ivdocker.servers.select import select_server
-from ivdocker.tfx import ServingSpec
+from ivdocker.serving_spec import ServingSpec
 from ivdocker.validation.budgets import Budgets
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ivdocker.errors import UsageError
 from ivdocker.report.observer import Observer
 from ivdocker.report.verdict import Report, RunReport
 from ivdocker.servers.base import ServingBinary
-from ivdocker.tfx import ServingSpec
+from ivdocker.serving_spec import ServingSpec
 from ivdocker.validation import budgets as budget_rules
 from ivdocker.validation.argument_types import check_types
 from ivdocker.validation.attempt import run_one

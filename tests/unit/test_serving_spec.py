@@ -1,4 +1,4 @@
-"""TFX's specs, from a dict, JSON text, or TFX's own messages; what is wrong in them is named."""
+"""TFX's ServingSpec, from a dict, JSON text, or TFX's own messages; what is wrong in them is named."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivdocker.errors import UsageError
-from ivdocker.tfx import LocalDockerConfig, RequestSpec, ServingSpec, ValidationSpec
+from ivdocker.serving_spec import LocalDockerConfig, ServingSpec
 from tests.unit.json_values import JSON_VALUES
 
 SNAKE = {
@@ -137,50 +137,6 @@ def test_what_is_wrong_in_a_serving_spec_is_named(spec: Any, words: str) -> None
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("spec", "seconds", "tries"),
-    [
-        ({}, 300, 5),
-        ("{}", 300, 5),
-        (Message(), 300, 5),
-        ({"max_loading_time_seconds": 10, "num_tries": 2}, 10, 2),
-        ('{"maxLoadingTimeSeconds": 10}', 10, 5),
-        (Message(num_tries=1), 300, 1),
-        ({"max_loading_time_seconds": 0, "num_tries": 0}, 300, 5),
-        (ValidationSpec(1, 1), 1, 1),
-    ],
-)
-def test_a_validation_spec_has_tfxs_defaults(spec: Any, seconds: int, tries: int) -> None:
-    assert ValidationSpec.of(spec) == (seconds, tries)
-
-
-@pytest.mark.parametrize(
-    ("spec", "words"),
-    [
-        ({"tries": 5}, "ValidationSpec: unknown key 'tries'"),
-        ({"tries": 0}, "ValidationSpec: unknown key 'tries'"),
-        ({"num_tries": "5"}, "ValidationSpec.num_tries: expected int, got '5'"),
-        ({"num_tries": ""}, "ValidationSpec.num_tries"),
-        ({"max_loading_time_seconds": 1.5}, "ValidationSpec.max_loading_time_seconds: expected int"),
-        ("nonsense", "ValidationSpec: not valid JSON"),
-    ],
-)
-def test_what_is_wrong_in_a_validation_spec_is_named(spec: Any, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        ValidationSpec.of(spec)
-
-
-def test_a_request_spec_is_read() -> None:
-    spec = RequestSpec.of('{"tensorflowServing": {"signatureNames": ["s"]}, "splitName": "eval", "numExamples": 3}')
-    assert spec.tensorflow_serving == {"signatureNames": ["s"]}
-    assert (spec.split_name, spec.num_examples, spec.make_warmup) == ("eval", 3, False)
-
-
-def test_what_is_wrong_in_a_request_spec_is_named() -> None:
-    with pytest.raises(UsageError, match=r"RequestSpec\.num_examples: expected int, got 'x'"):
-        RequestSpec.of({"num_examples": "x"})
-
-
 @settings(max_examples=50, deadline=None, database=None)
 @given(
     JSON_VALUES
@@ -189,9 +145,8 @@ def test_what_is_wrong_in_a_request_spec_is_named() -> None:
     )
 )
 def test_any_json_is_a_spec_or_a_usage_error(record: Any) -> None:
-    for kind in (ServingSpec, ValidationSpec, RequestSpec):
-        try:
-            found: object = kind.of(json.dumps(record))
-        except UsageError as error:
-            found = error
-        assert isinstance(found, (kind, UsageError))
+    try:
+        found: object = ServingSpec.of(json.dumps(record))
+    except UsageError as error:
+        found = error
+    assert isinstance(found, (ServingSpec, UsageError))

@@ -1,8 +1,5 @@
-"""TFX's ServingSpec, ValidationSpec and RequestSpec.
-
-They are read from a dict, from the JSON of TFX's protobuf messages, or from the messages themselves. Neither TFX nor
-protobuf is imported for this.
-"""
+"""TFX's ServingSpec, read from a dict, from the JSON of TFX's protobuf message, or from the message itself. Neither TFX
+nor protobuf is imported for this."""
 
 from __future__ import annotations
 
@@ -93,40 +90,6 @@ class ServingSpec(NamedTuple):
             raise UsageError("ServingSpec: tensorflow_serving names neither tags nor digests; name at least one")
         selection = Selection("the ServingSpec says so", is_evident=True)
         return [TensorFlowServing(image, self.model_name, selection=selection) for image in images]
-
-
-class ValidationSpec(NamedTuple):
-    """The time limit of loading in seconds, and how often a validation is tried."""
-
-    max_loading_time_seconds: int = 300
-    num_tries: int = 5
-
-    @classmethod
-    def of(cls, spec: Any) -> ValidationSpec:
-        """Return the ValidationSpec of a ValidationSpec, a dict, JSON text or TFX's message.
-
-        A value of 0 means the default. Raises UsageError.
-        """
-        if isinstance(spec, cls):
-            return spec
-        values = _read_fields(cls, _to_mapping(spec, "ValidationSpec"), "ValidationSpec")
-        return cls(**{key: value for key, value in values.items() if value})
-
-
-class RequestSpec(NamedTuple):
-    """Which requests TFX builds from its examples."""
-
-    tensorflow_serving: Mapping[str, Any] | None = None
-    split_name: str = ""
-    num_examples: int = 1
-    make_warmup: bool = False
-
-    @classmethod
-    def of(cls, spec: Any) -> RequestSpec:
-        """Return the RequestSpec of a RequestSpec, a dict, JSON text or TFX's message. Raises UsageError."""
-        return (
-            spec if isinstance(spec, cls) else cls(**_read_fields(cls, _to_mapping(spec, "RequestSpec"), "RequestSpec"))
-        )
 
 
 def _to_mapping(spec: Any, what: str) -> Mapping[str, Any]:
