@@ -37,6 +37,10 @@ _PARK_S = 60.0
 _NUDGE_S = 0.05
 """Seconds between two repeated signals: one that arrives just before the main thread sleeps does not wake it."""
 
+_COMES_BY_ITSELF_S = 0.1
+"""Seconds to wait before the first one. A main thread that has lost its server mostly comes to stop() by itself, where
+nobody swallows what the previous handler raises. In a ``__del__`` or a bare ``except`` it would be lost."""
+
 _BY_HAND = 0x80
 """Marks the bytes that our handler wrote instead of the interpreter."""
 
@@ -277,6 +281,7 @@ class ShutdownGuard:
         assert main_thread is not None
         # An event loop would call the user's handler once more.
         is_ours = not _is_event_loops(self._previous.get(shutdown.signum))
+        shutdown.handed_on.wait(_COMES_BY_ITSELF_S)
         while is_ours:
             with self._nudging:
                 if shutdown.handed_on.is_set():

@@ -229,7 +229,10 @@ class BaseModelServerClient(abc.ABC):
         A broken connection is often the first sign that the server has ended, and the engine reports the end of the
         container a moment later: wait for it, but only once in this client's life.
         """
-        may_be_the_end = error.kind in ("reset", "refused") and not self._survived_a_break
+        self._raise_if_ended(error.kind in ("reset", "refused"))
+
+    def _raise_if_ended(self, may_be_the_end: bool) -> None:
+        may_be_the_end = may_be_the_end and not self._survived_a_break
         limit = clock.Deadline.after(_END_NOTICE_S if may_be_the_end else 0)
         self.endpoint.check()
         while not limit.expired:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 import threading
 import time
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from rest_api import Models
 
 REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 500: "Internal Server Error", 503: "Service Unavailable"}
+GRPC = "/opt/grpc"
+"""Where the image with gRPC services has them (tests/servers/tensorflow_serving_grpc)."""
 HTTP2_EMPTY_SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 
 
@@ -144,13 +148,28 @@ def accept_for_ever(server: socket.socket, handle: Callable[..., None], *argumen
         threading.Thread(target=handle, args=(connection, *arguments), daemon=True).start()
 
 
-def start_grpc(flags: dict[str, Any], faults: dict[str, Any]) -> None:
-    try:
-        server = listen(flags["port"], faults.get("listen_host"))
-    except OSError:
+def start_grpc(flags: dict[str, Any], models: Models) -> None:
+    start = start_real_grpc if os.path.isdir(GRPC) else start_silent_grpc
+    if not start(flags["port"], models):
         fail_start(f"UNKNOWN: Failed to BuildAndStart gRPC server on 0.0.0.0:{flags['port']}")
-    threading.Thread(target=accept_for_ever, args=(server, serve_grpc_connection), daemon=True).start()
     log("I", SERVING + "model_servers/server.cc:423", f"Running gRPC ModelServer at 0.0.0.0:{flags['port']} ...")
+
+
+def start_real_grpc(port: int, models: Models) -> bool:
+    sys.path += [GRPC, f"{GRPC}/site"]
+    import grpc_api
+
+    host = models.faults.get("listen_host", "[::]")
+    return bool(grpc_api.start(f"{host}:{port}", models))
+
+
+def start_silent_grpc(port: int, models: Models) -> bool:
+    try:
+        server = listen(port, models.faults.get("listen_host"))
+    except OSError:
+        return False
+    threading.Thread(target=accept_for_ever, args=(server, serve_grpc_connection), daemon=True).start()
+    return True
 
 
 def serve_rest(flags: dict[str, Any], models: Models) -> None:

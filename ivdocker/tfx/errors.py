@@ -1,0 +1,64 @@
+"""ivdocker's errors as TFX's: each class is one of ours and one of TFX's. Importing this file imports TFX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tfx.components.infra_validator import error_types
+
+from ivdocker import errors
+
+
+class DeadlineExceeded(errors.DeadlineExceeded, error_types.DeadlineExceeded):  # type: ignore[misc]
+    """TFX tries again, and advises to raise max_loading_time_seconds."""
+
+
+class JobAborted(errors.JobAborted, error_types.JobAborted):  # type: ignore[misc]
+    """TFX tries again."""
+
+
+class ValidationFailed(errors.ValidationFailed, error_types.ValidationFailed):  # type: ignore[misc]
+    """TFX tries again."""
+
+
+class GracefulShutdown(errors.GracefulShutdown, error_types.GracefulShutdown):  # type: ignore[misc]
+    """TFX ends the component."""
+
+
+class EnvironmentFailed(errors.EnvironmentFailed, error_types.GracefulShutdown):  # type: ignore[misc]
+    """TFX ends the component: another try would fail too, and says nothing about the model."""
+
+
+class UsageError(errors.UsageError, error_types.GracefulShutdown):  # type: ignore[misc]
+    """TFX ends the component."""
+
+
+_PAIRS: tuple[tuple[type[errors.InfraValidationError], type[errors.InfraValidationError]], ...] = (
+    (errors.UsageError, UsageError),
+    (errors.GracefulShutdown, GracefulShutdown),
+    (errors.EnvironmentFailed, EnvironmentFailed),
+    (errors.DeadlineExceeded, DeadlineExceeded),
+    (errors.JobAborted, JobAborted),
+    (errors.ValidationFailed, ValidationFailed),
+)
+
+
+@contextmanager
+def as_tfx_errors() -> Iterator[None]:
+    """Raise an error of this file in place of one of ours. Its cause is the original."""
+    try:
+        yield
+    except errors.InfraValidationError as error:
+        for ours, theirs in _PAIRS:
+            if isinstance(error, ours) and not isinstance(error, error_types.InfraValidationError):
+                raise theirs(_text(error), error.failure) from error
+        raise
+
+
+def _text(error: errors.InfraValidationError) -> str:
+    """TFX logs the text alone, so the code and the hint are in it."""
+    failure = error.failure
+    if failure is None:
+        return str(error)
+    return f"{failure.code}: {error}" + (f" ({failure.hint})" if failure.hint else "")
