@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from ivdocker.errors import UsageError
+from ivdocker.text import shorten
 
 monotonic = time.monotonic
 sleep = time.sleep
@@ -13,6 +16,29 @@ sleep = time.sleep
 def utc() -> float:
     """Seconds since the epoch: the clock that TFX uses for deadlines."""
     return time.time()
+
+
+def duration(seconds: float, name: str) -> float:
+    """The caller's argument ``name``, a number of seconds. Raises UsageError for NaN, for a negative number, and for
+    what is not a number."""
+    wanted = f"{name} must be a number of at least 0 seconds"
+    value = _number(seconds, wanted)
+    if value < 0:
+        raise UsageError(f"{wanted}, not {value:g}")
+    return value
+
+
+def _number(value: Any, wanted: str) -> float:
+    """Any kind of real number, numpy's too. Raises UsageError: with NaN no comparison holds, so no wait would end."""
+    is_number = not isinstance(value, bool) and hasattr(type(value), "__float__")
+    try:
+        number = float(value) if is_number else None
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or number != number:
+        remedy = "; write deadline.timestamp()" if hasattr(value, "timestamp") else ""
+        raise UsageError(f"{wanted}, not {type(value).__name__} {shorten(repr(value), 80)}{remedy}")
+    return number
 
 
 class Deadline(NamedTuple):
@@ -26,8 +52,15 @@ class Deadline(NamedTuple):
 
     @classmethod
     def from_utc(cls, timestamp: float) -> Deadline:
-        """``timestamp``: seconds since the epoch, as TFX passes them."""
-        return cls.after(timestamp - utc())
+        """``timestamp``: seconds since the epoch, as TFX passes them; infinity never comes. Raises UsageError for NaN
+        and for what is not a number."""
+        example = "deadline must be a UTC timestamp in seconds, such as time.time() + 300"
+        return cls.after(_number(timestamp, example) - utc())
+
+    @classmethod
+    def within(cls, seconds: float, name: str) -> Deadline:
+        """So many seconds from now, by the caller's argument ``name``. Raises UsageError as :func:`duration` does."""
+        return cls.after(duration(seconds, name))
 
     @property
     def remaining(self) -> float:

@@ -16,12 +16,19 @@ from ivdocker.text import one_line
 _LOOK_MS = 1
 """Milliseconds in which docker's proxy closes a connection to a port on which nobody listens."""
 
+_HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+"""A client's first bytes in HTTP/2: the preface, and a frame of no settings."""
+
+_FRAME_HEAD = 9
+"""Bytes before each frame of HTTP/2: its length (3), type, flags, and stream (4)."""
+
 BODY_LIMIT = 16 * 1024 * 1024
 """The largest response body that is read, in bytes."""
 
 
 class HttpError(Exception):
-    """No complete response came. ``kind``: ``refused``, ``reset``, ``timeout``, ``too-large`` or ``protocol``."""
+    """No complete response came. ``kind``: ``refused``, ``reset``, ``timeout``, ``too-large``, ``protocol`` or
+    ``http2`` (the server speaks HTTP/2 alone, as gRPC does)."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -100,6 +107,7 @@ def _exchange(
     connection = http.client.HTTPConnection(*address)
     connection.sock = sock
     connection.request(method, path, body, {**headers, "Connection": "close"})
+    _refuse_http2(sock, address)
     with connection.getresponse() as response:
         content = response.read(BODY_LIMIT + 1)
         if len(content) > BODY_LIMIT:
@@ -107,6 +115,32 @@ def _exchange(
         if response.length:
             raise HttpError("reset", f"the answer to {method} {path} ended {response.length} bytes short")
         return Response(response.status, content, watch.seconds, response.headers.get_content_type())
+
+
+def speaks_http2(address: tuple[str, int], *, deadline: clock.Deadline) -> bool:
+    """Whether the server answers the greeting of HTTP/2: some say nothing at all to any other."""
+    try:
+        with _connect(*address, deadline) as sock:
+            sock.sendall(_HTTP2_GREETING)
+            return _begins_as_http2(sock)
+    except OSError:
+        return False
+
+
+def _refuse_http2(sock: socket.socket, address: tuple[str, int]) -> None:
+    """Raises HttpError once the server has begun to answer in HTTP/2. Nothing more may come, and no end either."""
+    if sock.recv(1, socket.MSG_PEEK) == b"\0" and _begins_as_http2(sock):
+        host, port = address
+        raise HttpError("http2", f"{host}:{port} speaks HTTP/2, as gRPC does, and not HTTP/1.1")
+
+
+def _begins_as_http2(sock: socket.socket) -> bool:
+    """Whether the first thing that comes is a frame of HTTP/2 about the connection itself: SETTINGS or GOAWAY."""
+    head = b""
+    while len(head) < _FRAME_HEAD and (chunk := sock.recv(_FRAME_HEAD - len(head))):
+        head += chunk
+    length, kind, stream = head[:3], head[3:4], head[5:]
+    return length[:1] == b"\0" and kind in (b"\4", b"\7") and stream in (bytes(4), b"\x80\0\0\0")
 
 
 @contextlib.contextmanager
@@ -135,6 +169,10 @@ class _DeadlineSocket(socket.socket):
     that sends one byte per second would never reach it."""
 
     deadline: clock.Deadline
+
+    def recv(self, *args: Any, **kwargs: Any) -> bytes:
+        self.settimeout(_seconds_left(self.deadline))
+        return super().recv(*args, **kwargs)
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         self.settimeout(_seconds_left(self.deadline))

@@ -2,9 +2,10 @@
 
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ivdocker.errors import UsageError
+from ivdocker.text import shorten
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,9 +56,26 @@ def is_version(name: str) -> bool:
     return name.isascii() and name.isdigit()
 
 
-def locate(model: str | os.PathLike[str]) -> ModelPath:
+def path_text(path: Any, name: str) -> str:
+    """The caller's argument ``name``, a path in any form, as text; ``~`` is replaced. Raises UsageError."""
+    try:
+        text = os.fsdecode(path)
+    except TypeError:
+        given = f"{type(path).__name__} {shorten(repr(path), 80)}"
+        raise UsageError(f"{name} must be a path (str, bytes or os.PathLike), not {given}") from None
+    return os.path.expanduser(text)
+
+
+def absolute(path: Any, name: str) -> str:
+    """The same, absolute: a later change of the working folder changes nothing. A URI stays as it is. Looks at no file.
+    Raises UsageError."""
+    text = path_text(path, name)
+    return text if not text or _URI.match(text) else os.path.abspath(text)
+
+
+def locate(model: str | bytes | os.PathLike[str]) -> ModelPath:
     """Find the model. Raises UsageError, which says what is wrong with the path."""
-    text = os.fspath(model)
+    text = path_text(model, "model")
     if text.startswith("file://"):
         from urllib.parse import unquote, urlsplit
 

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import logging
 import os
 import threading
+from copy import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ivdocker import clock, http
 from ivdocker.ahead import Ahead
-from ivdocker.container import labels, removal, session
+from ivdocker.container import judge, labels, removal, session
 from ivdocker.container.addresses import addresses
+from ivdocker.container.arrival import Arrival
 from ivdocker.container.launch import Launch
 from ivdocker.container.network import OfflineNetwork
 from ivdocker.container.options import GRACE_S, RunOptions
 from ivdocker.container.plan import Server, container_spec, server_of
 from ivdocker.container.signals import guard
+from ivdocker.container.state import End, State
 from ivdocker.container.usage import IdleGauge, UsageWatch
 from ivdocker.container.watch import ContainerWatch
 from ivdocker.diagnosis import explain
 from ivdocker.engine.argv import ContainerSpec
 from ivdocker.engine.client import Engine, EngineError, OnPull
 from ivdocker.engine.parse import ContainerState
-from ivdocker.errors import DeadlineExceeded, EnvironmentFailed, Failure, GracefulShutdown, JobAborted, error_for
+from ivdocker.errors import DeadlineExceeded, GracefulShutdown, InfraValidationError
 from ivdocker.process.run import Cancelled
 from ivdocker.servers.records import Endpoint
 
@@ -34,37 +36,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ivdocker")
 
-_POLL_S = 0.02
-_FATAL_LINE_GRACE_S = 0.5
-"""Seconds to wait for the server's own end after a fatal log line, because its exit code is evidence."""
+_LOOK_S = 5.0
+_END_NOTICE_S = 3.0
+"""Seconds that look() waits for the watch to read the log and the state of a container that has ended."""
 _READ_LOG_S = 10.0
 _START_S = 20.0
 """Seconds that stop() waits for a docker run in another thread."""
 _REMOVE_S = 10.0
 """Seconds in which stop() goes on trying to remove the container, and then its network."""
-
-
-class State(enum.Enum):
-    """The state of a container. It never goes back to an earlier state.
-
-    ``INITIAL``: nothing was made. ``STARTING``: start() is running. ``SCHEDULED``: docker run has returned.
-    ``RUNNING``: the container runs, and its ports are published. ``STOPPING``: it is being stopped and removed.
-    ``ENDED``: everything that start() made is removed, or left in place on purpose.
-    """
-
-    INITIAL = 0
-    STARTING = 1
-    SCHEDULED = 2
-    RUNNING = 3
-    STOPPING = 4
-    ENDED = 5
-
-
-class _End(NamedTuple):
-    """How to end a container: :meth:`Container.stop` removes it, :meth:`Container.leave` does not."""
-
-    leave: bool
-    keep_log: bool
 
 
 class Container:
@@ -76,6 +55,14 @@ class Container:
     evidence and finally the watchdog. All methods are thread-safe.
     """
 
+    name = ""
+    """Set by start()."""
+    evidence: Evidence | None = None
+    """Set by start(), with ``options.evidence``."""
+    exit_code_after_sigterm: int | None = None
+    """Set by stop() with ``options.graceful_stop``."""
+    was_removed = False
+
     def __init__(
         self,
         engine: Engine,
@@ -84,16 +71,13 @@ class Container:
         options: RunOptions,
         on_pull: OnPull = lambda _output, _progress: None,
     ) -> None:
-        self.name = ""
-        """Set by start()."""
-        self.evidence = _evidence(options.evidence)
-        self.exit_code_after_sigterm: int | None = None
-        """Set by stop() with ``options.graceful_stop``."""
-        self.was_removed = False
         self._engine, self._model, self._binary, self._options = engine, model, binary, options
         self._grace_s = GRACE_S if options.grace_s is None else options.grace_s
         self._launch = Launch(engine, options, on_pull)
         self._state = State.INITIAL
+        self._owner = os.getpid()
+        """The process that has called start(). In a forked child its threads are gone, and its locks may be held."""
+        self._start_error: InfraValidationError | None = None
         self._lock = threading.RLock()
         """Protects the state, the stack and the watch."""
         self._ends = contextlib.ExitStack()
@@ -101,7 +85,7 @@ class Container:
         """Closed when everything is removed: it disarms the watchdog."""
         self._left = removal.Leftovers()
         """What stop() could not remove. The next stop() tries again."""
-        self._end = _End(leave=False, keep_log=True)
+        self._end = End(leave=False, keep_log=True)
         self._start_thread = 0
         self._start_is_over = threading.Event()
         self._stopping = threading.Event()
@@ -150,46 +134,36 @@ class Container:
         """
         with self._lock:
             assert self._state is State.INITIAL, "You cannot start model server multiple times."
+            self._owner, self._start_thread = os.getpid(), threading.get_ident()
             self._state, self.name = State.STARTING, labels.new_name()
-            self._start_thread = threading.get_ident()
         try:
             self._acquire()
         except BaseException as error:
+            self._start_error = failed = judge.start_error(error, self._binary.image)
             # The start is over: stop() in another thread waits for this event.
             self._start_is_over.set()
             self.stop()
-            if isinstance(error, EngineError):
-                raise EnvironmentFailed(failure=self._engine_failure(error)) from None
             if isinstance(error, Cancelled):
                 guard.raise_if_requested()
-                raise GracefulShutdown("the model server was stopped before it ran") from None
+            if failed:
+                raise failed from None
             raise
         self._advance(State.SCHEDULED)
         self._start_is_over.set()
 
     def wait_until_running(self, deadline: clock.Deadline) -> None:
-        """Wait until the container runs and its ports are published.
+        """Wait until the container runs and its ports are published, also for a start() in another thread.
 
-        Raises JobAborted if the container has ended, DeadlineExceeded, EnvironmentFailed if the engine does not answer,
-        AssertionError before start().
+        Raises JobAborted if the container has ended, DeadlineExceeded, EnvironmentFailed if the engine does not answer
+        or somebody has paused the container, what start() has raised, AssertionError before start().
         """
         assert self._state is not State.INITIAL, "container has not been started."
-        stopwatch = clock.Stopwatch()
-        while not deadline.expired:
-            state = self._inspect()
-            self._watch_it()
-            self.check()
-            if state is None:
-                raise JobAborted(failure=self._gone())
-            self._seen = state
-            self._endpoint = self._endpoint_of(state) if state.status == "running" else None
-            if self._endpoint is not None:
-                self._advance(State.RUNNING)
+        arrival = Arrival(self._engine, self.name, deadline)
+        for pause in arrival.pauses():
+            if self._has_arrived(arrival):
                 return
-            clock.sleep(min(_POLL_S, deadline.remaining))
-        status = self._seen.status if self._seen else "unknown"
-        text = f"the container was not running with its ports published after {stopwatch.seconds:.1f} s"
-        raise DeadlineExceeded(failure=Failure("engine-timeout", f"{text} (status: {status})"))
+            self._pause(pause)
+        raise DeadlineExceeded(failure=arrival.timeout)
 
     def check(self) -> None:
         """Raise an error if the server can no longer become ready or answer: JobAborted, ValidationFailed,
@@ -197,22 +171,25 @@ class Container:
         guard.raise_if_requested()
         if self._stopping.is_set():
             raise GracefulShutdown("the model server was stopped")
-        watch = self._watch
-        if watch is None:
+        watch = None if self._is_forked else self._watch
+        error = watch and judge.watched(watch, self.name, self._binary.image, self._server.log_patterns)
+        if error:
+            raise error
+
+    def look(self) -> None:
+        """check(), after a look at the container itself. For a verdict that has no other evidence than the time: the
+        watch looks seldom at a container whose log has not ended."""
+        self.check()
+        try:
+            state = self._engine.inspect(self.name, timeout_s=min(_LOOK_S, self._engine.timeout_s))
+        except EngineError:
             return
-        patterns = self._server.log_patterns
-        if watch.end is not None:
-            raise error_for(explain.ended_container(watch.end, watch.log, patterns))
-        if watch.is_gone:
-            raise JobAborted(failure=self._gone())
-        if watch.error is not None:
-            raise EnvironmentFailed(failure=self._engine_failure(watch.error))
-        if watch.loopback_port is not None:
-            raise error_for(explain.loopback_listener(watch.loopback_port))
-        if watch.fatal_line is not None and watch.fatal_line_age > _FATAL_LINE_GRACE_S:
-            failure = explain.fatal_line(watch.fatal_line, watch.log, patterns)
-            if failure is not None:
-                raise error_for(failure)
+        verdict = judge.interference(state, self.name)
+        if state and state.has_ended and not verdict:
+            self._pause(_END_NOTICE_S)
+        self.check()
+        if verdict:
+            raise verdict
 
     def log(self) -> str:
         """The server's log so far: the beginning (256 KiB) and the end (1 MiB), stdout and stderr in order of arrival.
@@ -236,13 +213,17 @@ class Container:
         """Stop the server, and remove everything that start() made. Blocks. May be called at any time, from any thread,
         any number of times; a call after one that could not remove everything tries again. Raises nothing itself; after
         a signal, the main thread calls the former handler here, and raises what that raises. ``keep_log``: read the
-        whole log before the removal, for log(): a docker call of 35 ms."""
+        whole log before the removal, for log(): a docker call of 35 ms. In a forked child it does nothing."""
         self._finish(leave=False, keep_log=keep_log)
 
     def leave(self) -> str | None:
         """Call this instead of stop() to leave the container for inspection. Return its name, None if none was made."""
         self._finish(leave=True, keep_log=False)
         return self.name if self.was_made else None
+
+    @property
+    def _is_forked(self) -> bool:
+        return os.getpid() != self._owner
 
     @cached_property
     def _server(self) -> Server:
@@ -256,7 +237,10 @@ class Container:
         self._session.callback(session.release, here)
         self._spec = spec = container_spec(self._model, self._binary, options, self._engine, self.name)
         here.prepare(self._stopping)
-        if self.evidence:
+        if options.evidence is not None:
+            from ivdocker.container.evidence import Evidence
+
+            self.evidence = Evidence(options.evidence)
             ends.callback(self.evidence.close)
             self.evidence.begin(self._engine.run_command(spec))
         ends.callback(self._close_watch)
@@ -276,12 +260,40 @@ class Container:
         if self.evidence:
             self.evidence.container_made(self._engine, self.name, here)
 
+    def _has_arrived(self, arrival: Arrival) -> bool:
+        """Look once whether the container runs. Raises what wait_until_running() raises."""
+        if self._state is State.STARTING and not self._start_is_over.is_set():
+            arrival.seen = "start() is still at work in another thread"
+            self.check()
+            return False
+        if self._start_error:
+            raise copy(self._start_error)
+        state = arrival.look()
+        self._watch_it()
+        self.check()
+        if arrival.verdict:
+            raise arrival.verdict
+        self._seen = state or self._seen
+        self._endpoint = self._endpoint_of(state) if state and state.status == "running" else None
+        if self._endpoint is not None and not self._is_forked:
+            self._advance(State.RUNNING)
+        return self._endpoint is not None
+
+    def _pause(self, seconds: float) -> None:
+        """Sleep until there is something for check() to raise, at most so long."""
+        if self._is_forked:
+            clock.sleep(seconds)
+        else:
+            self._news.wait(seconds)
+
     def _advance(self, state: State) -> None:
         with self._lock:
             if self._state.value < state.value:
                 self._state = state
 
     def _finish(self, leave: bool, keep_log: bool) -> None:
+        if self._is_forked:
+            return
         with self._lock:
             if self._state is State.INITIAL:
                 return
@@ -295,7 +307,7 @@ class Container:
 
     def _unwind(self, leave: bool, keep_log: bool) -> None:
         self._advance(State.STOPPING)
-        self._end = _End(leave, keep_log)
+        self._end = End(leave, keep_log)
         # A docker run in another thread is left to end: cut short, its container may come later.
         if self._start_thread != threading.get_ident():
             self._start_is_over.wait(_START_S)
@@ -355,7 +367,9 @@ class Container:
 
     def _watch_it(self) -> ContainerWatch | None:
         """Return the watch; the first call starts it. start() does not: docker logs would slow down the first docker
-        inspect, for which the user waits."""
+        inspect, for which the user waits. None in a forked child: the watch's thread is not there."""
+        if self._is_forked:
+            return None
         with self._lock:
             if self._watch is None and self.was_made and self._state is not State.ENDED:
                 server = self._server
@@ -364,12 +378,6 @@ class Container:
                 http_port = None if self._options.network == "host" else server.ports.get("http")
                 self._watch = ContainerWatch(self._engine, self.name, pattern, http_port, self._news)
             return self._watch
-
-    def _inspect(self) -> ContainerState | None:
-        try:
-            return self._engine.inspect(self.name)
-        except EngineError as error:
-            raise EnvironmentFailed(failure=self._engine_failure(error)) from None
 
     def _endpoint_of(self, state: ContainerState) -> Endpoint | None:
         """The endpoint. None while a port has no binding yet."""
@@ -380,19 +388,6 @@ class Container:
             return None
         main = next(protocol for protocol, port in server.ports.items() if port == server.main_port)
         gauge = IdleGauge(state, self._engine)
-        return Endpoint(found[main], found, self.check, self.log_so_far, self._news.wait, gauge.is_idle)
-
-    def _engine_failure(self, error: EngineError) -> Failure:
-        return explain.engine_failure(error, self._binary.image)
-
-    def _gone(self) -> Failure:
-        text = f"the container {self.name} is gone: somebody else removed it"
-        return Failure("container-exited", text, hint="see who runs docker rm or docker system prune on this machine")
-
-
-def _evidence(folder: str | os.PathLike[str] | None) -> Evidence | None:
-    if folder is None:
-        return None
-    from ivdocker.container.evidence import Evidence
-
-    return Evidence(folder)
+        endpoint = Endpoint(found[main], found, self.check, self.log_so_far, self._pause, gauge.is_idle)
+        endpoint.look = self.look
+        return endpoint

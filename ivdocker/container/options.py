@@ -55,3 +55,7 @@ class RunOptions(NamedTuple):
     offline: bool = False
     graceful_stop: bool = False
     routes: Routes | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A read-only view of a dict, such as the default, can neither be pickled nor copied.
+        return type(self), tuple(dict(value) if isinstance(value, MappingProxyType) else value for value in self)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ivdocker import clock
 from ivdocker.container import labels
 from ivdocker.container.addresses import publish_address
 from ivdocker.container.options import RunOptions
@@ -103,8 +104,8 @@ def container_spec(
 
 
 def _check_options(options: RunOptions) -> None:
-    if options.grace_s is not None and not 0 <= options.grace_s < float("inf"):
-        raise UsageError(f"the grace period must be a number of at least 0 seconds, not {options.grace_s:g}")
+    if options.grace_s is not None and clock.duration(options.grace_s, "the grace period") == float("inf"):
+        raise UsageError("the grace period must be a number of at least 0 seconds, not inf")
     if options.network == "none":
         raise UsageError("--network none leaves no way to reach the server")
     if options.offline and options.network:

@@ -9,6 +9,7 @@ from ivdocker import clock
 from ivdocker.container.base import BaseModelServerRunner
 from ivdocker.container.container import Container
 from ivdocker.container.options import RunOptions
+from ivdocker.model_path import absolute
 from ivdocker.servers.records import Endpoint
 from ivdocker.serving_spec import ServingSpec
 
@@ -18,20 +19,21 @@ class LocalDockerRunner(BaseModelServerRunner):
 
     ``model_path``: a folder or a URI. ``serving_binary``: our ServingBinary or TFX's. ``serving_spec``: a ServingSpec,
     a dict, its JSON text, or TFX's message; only ``local_docker`` is read. ``options``: limits and engine.
-    The constructor only stores its arguments. Raises UsageError if the ``serving_spec`` cannot be read.
+    The constructor makes paths absolute and looks at no file. Raises UsageError if the ``serving_spec`` cannot be read,
+    or ``model_path`` is no path.
     """
 
     def __init__(
         self,
-        model_path: str | os.PathLike[str],
+        model_path: str | bytes | os.PathLike[str],
         serving_binary: Any,
         serving_spec: Any,
         options: RunOptions | None = None,
     ) -> None:
-        options = options or RunOptions()
+        options = _resolved(options or RunOptions())
         engine = ServingSpec.of(serving_spec).local_docker.connect(options.engine)
         self._image = serving_binary.image
-        self._container = Container(engine, model_path, serving_binary, options)
+        self._container = Container(engine, absolute(model_path, "model_path"), serving_binary, options)
 
     def __repr__(self) -> str:
         return f"LocalDockerRunner(image: {self._image})"
@@ -64,9 +66,11 @@ class LocalDockerRunner(BaseModelServerRunner):
         self._container.start()
 
     def WaitUntilRunning(self, deadline: float) -> None:
-        """Wait until the container runs and its ports are published. ``deadline``: UTC timestamp in seconds.
+        """Wait until the container runs and its ports are published; if Start() runs in another thread, also for that.
+        ``deadline``: UTC timestamp in seconds.
 
-        Raises JobAborted, DeadlineExceeded, EnvironmentFailed if the engine does not answer.
+        Raises JobAborted, DeadlineExceeded, UsageError for a deadline that is no number, what Start() has raised, and
+        EnvironmentFailed if the engine does not answer for some seconds or somebody has paused the container.
         """
         self._container.wait_until_running(clock.Deadline.from_utc(deadline))
 
@@ -84,5 +88,13 @@ class LocalDockerRunner(BaseModelServerRunner):
     def Stop(self) -> None:
         """Send SIGTERM, SIGKILL after ``options.grace_s`` seconds (default 10), then remove everything. Gives up 10 s
         after the grace period; another call tries again. Raises nothing itself; after a signal, the main thread calls
-        the former handler here, and raises what that raises."""
+        the former handler here, and raises what that raises. Does nothing in a forked child: the server is its
+        parent's."""
         self._container.stop()
+
+
+def _resolved(options: RunOptions) -> RunOptions:
+    """The options with absolute paths. Raises UsageError."""
+    evidence = None if options.evidence is None else absolute(options.evidence, "options.evidence")
+    env_files = tuple(absolute(each, "options.env_files") for each in options.env_files)
+    return options._replace(evidence=evidence, env_files=env_files)

@@ -8,6 +8,7 @@ import threading
 
 from ivdocker import clock
 from ivdocker.ahead import Ahead, in_thread
+from ivdocker.container.tolerance import Tolerance
 from ivdocker.engine import proc_net
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.logs import LogFollower
@@ -45,6 +46,8 @@ class ContainerWatch:
         """The state of a container that ended by itself. None while it runs."""
         self.is_gone = False
         """Whether somebody else removed the container."""
+        self.is_paused = False
+        """Whether somebody else has paused it. The next look may show that this is over."""
         self.error: EngineError | None = None
         """Set when the engine does not answer any more."""
         self.whole_log: str | None = None
@@ -56,7 +59,9 @@ class ContainerWatch:
         self._engine = engine
         self._name = name
         self._news = news
-        """Set once one of the above is set."""
+        """Set once one of the above is set for good."""
+        self._tolerance = Tolerance()
+        self._is_log_lost = False
         self._closing = threading.Event()
         self._pattern = pattern
         self._follower: LogFollower | None = None
@@ -107,24 +112,45 @@ class ContainerWatch:
     def _watch_until_end(self) -> None:
         if self._closing.wait(_FOLLOW_AFTER_S):
             return
-        try:
-            self._follower = follower = self._engine.follow_logs(self._name, self._pattern)
-        except EngineError as error:
-            self.error = error
-            return
         log_end: clock.Stopwatch | None = None
         pause = _HEARTBEATS_S[0]
         while not self._closing.is_set():
-            if follower.ended.wait(0 if log_end else pause):
-                log_end = log_end or clock.Stopwatch()
-            if self._closing.is_set():
+            follower = self._followed()
+            has_ended = follower is None or follower.ended.wait(0 if log_end else pause)
+            log_end = (log_end or clock.Stopwatch()) if has_ended else None
+            if self._closing.is_set() or self.error:
                 return
             # A command that can be run in the container shows that it runs.
             if not (log_end is None and self._listener_was_looked_for()) and self._look(log_end is not None):
                 return
-            pause = min(pause * _GROWTH, _HEARTBEATS_S[1])
+            is_calm = not self._tolerance.is_strained and not self.is_paused
+            pause = min(pause * _GROWTH, _HEARTBEATS_S[1]) if is_calm else _HEARTBEATS_S[0]
             if log_end:
                 self._closing.wait(_AFTER_LOG_END_S if log_end.seconds < _LAST_LINES_S else _UNREADABLE_LOG_S)
+
+    def _followed(self) -> LogFollower | None:
+        """The log, followed since the first call that could start docker logs; again from its beginning after the
+        engine was away, with which docker logs ends."""
+        former = self._follower
+        if former and not self._is_log_lost:
+            return former
+        try:
+            self._follower = self._engine.follow_logs(self._name, self._pattern)
+        except EngineError as error:
+            self._fail(error)
+            return former
+        self._is_log_lost = False
+        if former:
+            former.close()
+        return self._follower
+
+    def _fail(self, error: EngineError) -> bool:
+        """A call has failed. Return whether the watch is over."""
+        if self._tolerance.forgives(error):
+            return False
+        if not self._closing.is_set():
+            self.error = error
+        return True
 
     def _listener_was_looked_for(self) -> bool:
         """Look for the HTTP port's listener, until there is one: a server does not change its address later. Each look
@@ -149,15 +175,16 @@ class ContainerWatch:
         try:
             state = self._engine.inspect(self._name)
         except EngineError as error:
-            if not self._closing.is_set():
-                self.error = error
-            return True
+            return self._fail(error)
         finally:
             if log:
                 log.wait()
+        self._is_log_lost = self._is_log_lost or (log_has_ended and self._tolerance.is_strained)
+        self._tolerance.answered()
+        self.is_paused = state is not None and state.status == "paused"
         if state is not None and not state.has_ended:
             return False
-        if state is None:
+        if state is None or state.is_being_removed:
             self.is_gone = True
         else:
             self.whole_log = log.result() if log else self._read_log()

@@ -86,6 +86,25 @@ def ended_container(state: ContainerState, log: str, log_patterns: Sequence[LogP
     return failure._replace(exit_code=state.exit_code, signal=name, oom_killed=state.oom_killed)
 
 
+def gone_container(name: str) -> Failure:
+    """Return the failure of a container that somebody else removed, or is removing."""
+    text = f"the container {name} is gone: somebody else removed it"
+    return Failure("container-exited", text, "see who runs docker rm or docker system prune on this machine")
+
+
+def paused_container(name: str) -> Failure:
+    """Return the failure of a container that does nothing because somebody paused it."""
+    text = f"the container {name} is paused: somebody else paused it, so nothing is known about the model"
+    return Failure("engine-error", text, "see who runs docker pause or docker commit on this machine, and run it again")
+
+
+def not_running(seconds: float, seen: str) -> Failure:
+    """Return the failure of a container that did not run in time. ``seen``: what the last look at it showed."""
+    return Failure(
+        "engine-timeout", f"the container was not running with its ports published after {seconds:.1f} s ({seen})"
+    )
+
+
 def loopback_listener(port: int) -> Failure:
     """Return the failure of a server that accepts connections only from inside its own container."""
     return Failure(

@@ -60,7 +60,13 @@ class ContainerState(NamedTuple):
 
     @property
     def has_ended(self) -> bool:
-        return self.status in ("exited", "dead", "removing")
+        """Also when docker is about to start it again: its published ports would then be others."""
+        return self.status in ("exited", "dead", "removing", "restarting")
+
+    @property
+    def is_being_removed(self) -> bool:
+        """Whether somebody removes it; ``dead`` is one whose removal has failed half way."""
+        return self.status in ("dead", "removing")
 
     def binding(self, port: int) -> Binding | None:
         """The binding to connect to: an IPv4 loopback address if there is one, else IPv4, else IPv6, whose port may be

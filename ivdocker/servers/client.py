@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -33,6 +34,9 @@ REQUEST_TIMEOUT_S = 60.0
 
 _END_NOTICE_S = 3.0
 """Seconds to wait, after a connection broke, for the engine to report that the container has ended."""
+
+_SHORTEST_INTERVAL_S = 0.01
+"""Seconds between two readiness probes at a polling interval of 0, which would use a processor up."""
 
 JSON: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
 """Headers of a request with a JSON body."""
@@ -66,6 +70,7 @@ class BaseModelServerClient(abc.ABC):
     out."""
 
     def __init__(self, endpoint: str, model_name: str, models: Sequence[str] = ()) -> None:
+        self._is_plain = not isinstance(endpoint, Endpoint)
         self.endpoint = endpoint if isinstance(endpoint, Endpoint) else Endpoint(endpoint, {"http": str(endpoint)})
         self.model_name = model_name
         self.models = tuple(models) or (model_name,)
@@ -137,12 +142,13 @@ class BaseModelServerClient(abc.ABC):
         """Wait until all models are ready.
 
         ``deadline``: UTC timestamp in seconds. ``polling_interval_sec``: the longest pause between two readiness
-        probes, in seconds; None lets the pause grow with the time waited (:func:`ivdocker.clock.pauses`). Raises
-        ValidationFailed when a model cannot be loaded, DeadlineExceeded when the deadline passes, and what
-        ``endpoint.check()`` raises when the server has ended.
+        probes, in seconds (0: about 10 ms); None lets the pause grow with the time waited
+        (:func:`ivdocker.clock.pauses`). Raises ValidationFailed when a model cannot be loaded, DeadlineExceeded when
+        the deadline passes, UsageError for a deadline or an interval that is none, and what ``endpoint.check()`` raises
+        when the server has ended.
         """
         watch, limit = clock.Stopwatch(), clock.Deadline.from_utc(deadline)
-        longest = float("inf") if polling_interval_sec is None else polling_interval_sec
+        longest = _longest_pause(polling_interval_sec)
         pauses, asked = clock.pauses(), clock.Stopwatch()
         last: Readiness | None = None
         while not limit.expired:
@@ -162,6 +168,8 @@ class BaseModelServerClient(abc.ABC):
             # A probe that the deadline cut short says less than the one before it.
             last = readiness if last is None or limit.remaining else last
             self.endpoint.pause(pause)
+        if last:
+            self.endpoint.look()
         raise DeadlineExceeded(failure=self._load_timeout(watch.seconds, last))
 
     def SendRequests(self, requests: list[Any]) -> None:
@@ -195,7 +203,7 @@ class BaseModelServerClient(abc.ABC):
         """
         full = request if isinstance(request, RequestBody) else RequestBody(request)
         try:
-            limit = clock.Deadline.after(timeout_s)
+            limit = clock.Deadline.within(timeout_s, "timeout_s")
             return self._http("POST", self.path_of(full), limit, self._content(full), _headers(full))
         except http.HttpError as error:
             self._check_end(error)
@@ -229,6 +237,8 @@ class BaseModelServerClient(abc.ABC):
         A broken connection is often the first sign that the server has ended, and the engine reports the end of the
         container a moment later: wait for it, but only once in this client's life.
         """
+        if error.kind == "timeout":
+            self.endpoint.look()
         self._raise_if_ended(error.kind in ("reset", "refused"))
 
     def _raise_if_ended(self, may_be_the_end: bool) -> None:
@@ -243,12 +253,13 @@ class BaseModelServerClient(abc.ABC):
     def _metadata(self, path: str) -> Any:
         """The JSON of a metadata path; None when there is none. Raises what ``endpoint.check()`` raises."""
         try:
-            return self._http("GET", path, clock.Deadline.after(METADATA_TIMEOUT_S)).json()
+            response = self._http("GET", path, clock.Deadline.after(METADATA_TIMEOUT_S))
         except http.HttpError as error:
             self._check_end(error)
             return None
-        except ValueError:
-            return None
+        with contextlib.suppress(ValueError):
+            return response.json()
+        return None
 
     def _http(
         self,
@@ -258,11 +269,36 @@ class BaseModelServerClient(abc.ABC):
         body: bytes | None = None,
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> http.Response:
-        return http.request(method, self._address, path, deadline=deadline, body=body, headers=headers)
+        with self._http2_refused(self._address, deadline):
+            return http.request(method, self._address, path, deadline=deadline, body=body, headers=headers)
 
     def _probe(self, path: str, deadline: clock.Deadline) -> http.Response:
-        """The response to a GET of this path of the port that tells the state. Raises http.HttpError."""
-        return http.probe(self._state_address, path, deadline=deadline)
+        """The response to a GET of this path of the port that tells the state. Raises http.HttpError, and UsageError or
+        ValidationFailed for a port that speaks HTTP/2 alone."""
+        with self._http2_refused(self._state_address, deadline):
+            return http.probe(self._state_address, path, deadline=deadline)
+
+    @contextlib.contextmanager
+    def _http2_refused(self, address: tuple[str, int], deadline: clock.Deadline) -> Iterator[None]:
+        """Raise an error that says what to do when the server speaks HTTP/2 alone: no request will ever succeed."""
+        try:
+            yield
+        except http.HttpError as error:
+            # Without a word some of those close the connection. But a port of an Endpoint is known to be the right one.
+            is_silent = error.kind == "reset" and self._is_plain and http.speaks_http2(address, deadline=deadline)
+            if not is_silent and error.kind != "http2":
+                raise
+            raise self._wrong_port(address) from None
+
+    def _wrong_port(self, address: tuple[str, int]) -> UsageError | ValidationFailed:
+        where = f"{address[0]}:{address[1]} speaks HTTP/2 alone"
+        if self._is_plain:
+            what = (
+                "it is the server's gRPC port, and this client speaks HTTP/1.1; give what GetEndpoint() returned itself"
+            )
+            return UsageError(f"{where}: {what}, not its str(), or give its .http")
+        hint = "make the server listen for HTTP/1.1 on that port; are its HTTP port and its gRPC port mixed up?"
+        return ValidationFailed(failure=Failure("not-listening", f"{where} where HTTP/1.1 was expected", hint))
 
     def _state_of(self, path: str, deadline: clock.Deadline) -> http.Response | Readiness:
         """The response to a readiness probe of this path; NOT_READY when there is no response."""
@@ -323,6 +359,13 @@ def _check_status(response: http.Response, where: str = "") -> None:
     if not 200 <= response.status < 300:
         text = f"{where}HTTP {response.status}: {error_text(response)}"
         raise ValidationFailed(failure=Failure("request-failed", text))
+
+
+def _longest_pause(polling_interval_sec: float | None) -> float:
+    """Raises UsageError."""
+    if polling_interval_sec is None:
+        return float("inf")
+    return max(_SHORTEST_INTERVAL_S, clock.duration(polling_interval_sec, "polling_interval_sec"))
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

@@ -69,6 +69,10 @@ class RequestBody(NamedTuple):
     version: str | None = None
     signature: str | None = None
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # A read-only view of a dict, such as the default, can neither be pickled nor copied.
+        return type(self), tuple(dict(value) if isinstance(value, MappingProxyType) else value for value in self)
+
 
 class Routes(NamedTuple):
     """The container port and the two paths of a server that follows no protocol we know."""
@@ -85,7 +89,11 @@ class Endpoint(str):
     JobAborted, ValidationFailed or EnvironmentFailed when the server has ended or its model can never be ready.
     ``log()`` returns what the server has written so far, or None when nobody reads its log. ``pause(seconds)`` sleeps,
     and returns earlier when there is something for ``check()`` to raise. ``is_idle()`` returns whether the server has
-    surely done nothing since the last call.
+    surely done nothing since the last call. ``look()`` is ``check()`` after a look at the container itself, for a
+    verdict that has no other evidence than that time has passed; unless somebody sets it, it is ``check()``.
+
+    A copy works as the original does. An unpickled one knows the addresses; its other attributes do nothing, because
+    nobody in its process watches the container.
     """
 
     addresses: dict[str, str]
@@ -93,6 +101,7 @@ class Endpoint(str):
     log: Callable[[], str | None]
     pause: Callable[[float], object]
     is_idle: Callable[[], bool]
+    look: Callable[[], None]
 
     def __new__(
         cls,
@@ -106,7 +115,19 @@ class Endpoint(str):
         endpoint = super().__new__(cls, address)
         endpoint.addresses = dict(addresses or {})
         endpoint.check, endpoint.log, endpoint.pause, endpoint.is_idle = check, log, pause, is_idle
+        endpoint.look = check
         return endpoint
+
+    def __copy__(self) -> Endpoint:
+        copied = type(self)(str(self), self.addresses, self.check, self.log, self.pause, self.is_idle)
+        copied.look = self.look
+        return copied
+
+    def __deepcopy__(self, _memo: object) -> Endpoint:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.addresses)
 
     @property
     def grpc(self) -> str | None:

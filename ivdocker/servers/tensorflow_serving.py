@@ -9,7 +9,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ivdocker import clock, http
@@ -209,7 +209,7 @@ class TensorFlowServingClient(BaseModelServerClient):
             return Readiness(ModelState.UNAVAILABLE, detail, "model-not-found")
         try:
             versions = response.json()["model_version_status"]
-            return _readiness([(str(v["state"]), v.get("status") or {}) for v in versions])
+            return _readiness([_version(record) for record in versions])
         except (ValueError, LookupError, TypeError, AttributeError):
             detail = (
                 f"the response is not a status of TensorFlow Serving (HTTP {response.status}: {error_text(response)})"
@@ -259,15 +259,43 @@ class TensorFlowServingClient(BaseModelServerClient):
         return f"/v1/models/{quote(model_name or self.model_name, safe='')}"
 
 
-def _readiness(versions: list[tuple[str, dict[str, Any]]]) -> Readiness:
-    states = [state for state, _ in versions]
-    if "AVAILABLE" in states:
+class _Version(NamedTuple):
+    number: str
+    state: str
+    error_code: str
+    error_message: str
+
+    @property
+    def has_failed(self) -> bool:
+        return self.state == "END" and (self.error_code not in ("", "OK") or bool(self.error_message))
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it was loaded, and the server unloads it or has done so, mostly because a newer one is there."""
+        return self.state == "UNLOADING" or (self.state == "END" and not self.has_failed)
+
+
+def _version(record: Mapping[str, Any]) -> _Version:
+    status = record.get("status") or {}
+    code, message = str(status.get("error_code") or ""), str(status.get("error_message") or "")
+    return _Version(str(record.get("version", "?")), str(record["state"]), code, message)
+
+
+def _readiness(versions: list[_Version]) -> Readiness:
+    """As TFX reads it: each version must be AVAILABLE, and one that has failed decides. Versions that leave do not
+    count beside others."""
+    failed = next((version for version in versions if version.has_failed), None)
+    if failed:
+        which = f"version {failed.number}: " if len(versions) > 1 else ""
+        detail = f"{which}{failed.error_code or 'END'}: {failed.error_message or 'no reason given'}"
+        return Readiness(ModelState.UNAVAILABLE, detail)
+    staying = [version.state for version in versions if not version.is_leaving]
+    if staying and set(staying) == {"AVAILABLE"}:
         return Readiness(ModelState.AVAILABLE)
-    for state, status in versions:
-        if state == "END":
-            message = status.get("error_message") or "it was unloaded"
-            return Readiness(ModelState.UNAVAILABLE, f"{status.get('error_code', 'END')}: {message}")
-    return Readiness(ModelState.NOT_READY, f"its state is {', '.join(states) or 'not reported'}")
+    if versions and all(version.state == "END" for version in versions):
+        return Readiness(ModelState.UNAVAILABLE, "END: it was unloaded")
+    states = ", ".join(staying or [version.state for version in versions])
+    return Readiness(ModelState.NOT_READY, f"its state is {states or 'not reported'}")
 
 
 def _tensor(name: str, info: Mapping[str, Any]) -> Tensor:

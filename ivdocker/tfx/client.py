@@ -91,8 +91,10 @@ class TensorFlowServingClient(BaseModelServerClient):
         try:
             getattr(self._predictions, method)(request, timeout=REQUEST_TIMEOUT_S)
         except grpc.RpcError as error:
-            self._raise_if_ended(may_be_the_end=error.code() == grpc.StatusCode.UNAVAILABLE)
             is_late = error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+            if is_late:
+                self.endpoint.look()
+            self._raise_if_ended(may_be_the_end=error.code() == grpc.StatusCode.UNAVAILABLE)
             failed = RequestTimedOut if is_late else RequestFailed
             raise failed(f"request {number} ({method}): {_text(error)}") from error
 

@@ -11,7 +11,7 @@ import pytest
 
 import ivdocker
 from ivdocker import Failure, RunOptions
-from ivdocker.container import session
+from ivdocker.container import session, tolerance
 from tests.conftest import Engine, ModelFactory, wait_until
 from tests.contract.conftest import in_threads
 
@@ -23,8 +23,9 @@ _BOUND_S = 40
 
 @pytest.fixture(autouse=True)
 def sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a process that has made no container yet."""
+    """As in a process that has made no container yet, and that waits a shorter time for an engine to come back."""
     monkeypatch.setattr(session, "_swept", {})
+    monkeypatch.setattr(tolerance, "_OUTAGE_S", 0.5)
 
 
 def validate(engine: Engine, model: Path) -> Failure | None:

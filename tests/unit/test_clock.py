@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import fractions
+import math
 import time
+from typing import Any
 
 import pytest
 
 from ivdocker import clock
 from ivdocker.clock import Deadline, Stopwatch
+from ivdocker.errors import UsageError
 
 
 class FakeTime:
@@ -77,3 +83,49 @@ def test_pauses_grow_with_the_time_waited(fake: FakeTime) -> None:
     assert [next(pauses) for _ in range(4)] == [0.002, 0.004, 0.008, 0.016]
     fake.pass_by(100)
     assert 0.5 < next(pauses) <= 1
+
+
+@pytest.mark.parametrize("number", [2**31, 2e9, decimal.Decimal(2 * 10**9), fractions.Fraction(4 * 10**9, 2)])
+def test_a_utc_deadline_may_be_any_kind_of_number(number: Any, fake: FakeTime) -> None:
+    assert Deadline.from_utc(number).remaining == pytest.approx(float(number) - fake.wall)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "int64"])
+def test_a_utc_deadline_may_be_a_number_of_numpys(kind: str, fake: FakeTime) -> None:
+    numpy = pytest.importorskip("numpy")
+    number = getattr(numpy, kind)(2_000_000_000)
+    assert Deadline.from_utc(number).remaining == pytest.approx(2e9 - fake.wall)
+    with pytest.raises(UsageError, match="nan"):
+        Deadline.from_utc(numpy.float32("nan"))
+
+
+def test_a_deadline_of_infinity_never_comes_and_one_of_minus_infinity_is_over() -> None:
+    assert Deadline.from_utc(math.inf).remaining == math.inf
+    assert Deadline.from_utc(math.inf).earlier(1).remaining <= 1
+    assert Deadline.from_utc(-math.inf).expired
+
+
+@pytest.mark.parametrize(
+    "given", [math.nan, -math.nan, None, "1e9", b"1", True, [], {}, 1j, 10**400, datetime.timedelta(1), object()]
+)
+def test_a_utc_deadline_that_is_none_is_a_usage_error(given: Any) -> None:
+    with pytest.raises(UsageError, match=r"^deadline must be a UTC timestamp in seconds, such as time") as caught:
+        Deadline.from_utc(given)
+    assert type(given).__name__ in str(caught.value)
+    assert len(str(caught.value)) < 250
+
+
+def test_a_date_is_told_how_it_becomes_a_deadline() -> None:
+    with pytest.raises(UsageError, match=r"write deadline\.timestamp\(\)$"):
+        Deadline.from_utc(datetime.datetime(2030, 1, 1))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [math.nan, -1, -math.inf, None, "1", True])
+def test_a_duration_that_is_none_is_a_usage_error_with_its_name(given: Any) -> None:
+    with pytest.raises(UsageError, match=r"^pause_s must be a number of at least 0 seconds, not "):
+        clock.duration(given, "pause_s")
+
+
+@pytest.mark.parametrize("given", [0, 0.0, 1, 2.5, math.inf])
+def test_a_duration_is_a_number_of_seconds(given: float) -> None:
+    assert clock.duration(given, "pause_s") == given

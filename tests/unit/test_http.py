@@ -177,14 +177,14 @@ def test_a_server_that_closes_half_way_gave_no_answer(reply: bytes) -> None:
     "reply",
     [
         b"SSH-2.0-OpenSSH_9.2\r\n",
-        b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00@\x00",
+        b"\x00 and whatever comes then",
         b"HTTP/9.9 200 OK\r\n\r\n",
         b"HTTP/1.1 abc OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
         b"HTTP/1.1 200 " + b"x" * 100_000 + b"\r\n\r\n",
         b"\xff" * 10 + b"\r\n",
     ],
-    ids=["ssh", "gRPC", "version", "status", "headers", "long line", "bytes"],
+    ids=["ssh", "zero", "version", "status", "headers", "long line", "bytes"],
 )
 def test_a_server_that_does_not_speak_http_is_told(reply: bytes) -> None:
     assert failed(reply).kind == "protocol"
@@ -223,3 +223,49 @@ def test_a_body_nested_without_end_is_a_value_error() -> None:
 
 def test_bytes_that_are_no_text_are_shown_all_the_same() -> None:
     assert Response(200, b"caf\xff", 0).text == "caf�"
+
+
+SETTINGS = b"\0\0\6\4\0\0\0\0\0\0\5\0\0@\0"
+GOAWAY = b"\0\0\x08\7\0\0\0\0\0" + bytes(8)
+
+
+@pytest.mark.parametrize("hold", [True, False])
+@pytest.mark.parametrize("reply", [SETTINGS, SETTINGS[:9], GOAWAY, SETTINGS + GOAWAY])
+def test_a_server_that_answers_in_http2_is_told_at_once(reply: bytes, hold: bool) -> None:
+    """Whether it then waits for more, as gRPC does, or not."""
+    started = time.monotonic()
+    assert failed(reply, hold, seconds=30).kind == "http2"
+    assert time.monotonic() - started < 15
+
+
+def test_a_server_that_greets_in_http2_before_it_is_asked_is_told_at_once() -> None:
+    def greet(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(SETTINGS[:4])
+        connection.sendall(SETTINGS[4:])
+        over.wait(10)
+
+    with talking(greet) as port, pytest.raises(HttpError) as caught:
+        http.probe(("127.0.0.1", port), "/", deadline=Deadline.after(30))
+    assert caught.value.kind == "http2"
+    assert f"127.0.0.1:{port} speaks HTTP/2" in str(caught.value)
+
+
+def http2_alone(connection: socket.socket, over: threading.Event) -> None:
+    """Says nothing to any other greeting."""
+    if connection.recv(65536).startswith(b"PRI * HTTP/2.0"):
+        connection.sendall(SETTINGS)
+        over.wait(10)
+    connection.close()
+
+
+def test_a_server_that_says_something_in_http2_alone_is_found_out() -> None:
+    with talking(http2_alone) as port:
+        assert failing(port).kind == "reset"
+        assert http.speaks_http2(("127.0.0.1", port), deadline=Deadline.after(5))
+
+
+@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0"])
+def test_a_server_of_another_kind_does_not_speak_http2(reply: bytes) -> None:
+    with talking(Replying(reply)) as port:
+        assert not http.speaks_http2(("127.0.0.1", port), deadline=Deadline.after(5))
+    assert not http.speaks_http2(("127.0.0.1", free_port()), deadline=Deadline.after(5))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ivdocker.errors import UsageError
-from ivdocker.model_path import ModelPath, is_version, locate
+from ivdocker.model_path import ModelPath, absolute, is_version, locate
 
 
 def test_a_folder_is_located_by_its_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,6 +17,48 @@ def test_a_folder_is_located_by_its_absolute_path(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     for given in ("models/m", "./models/../models/m/", Path("models") / "m"):
         assert locate(given) == ModelPath(str(tmp_path / "models" / "m"))
+
+
+def test_a_folder_may_be_given_as_bytes_or_below_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "m").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for given in ("~/m", b"~/m/", Path("~/m"), os.fsencode(tmp_path / "m"), FsPath(b"~/m"), FsPath("~/m")):
+        assert locate(given) == ModelPath(str(tmp_path / "m"))
+
+
+class FsPath:
+    def __init__(self, path: str | bytes) -> None:
+        self.path = path
+
+    def __fspath__(self) -> Any:
+        return self.path
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("m", "/w/m"),
+        ("../m/", "/m"),
+        (b"m", "/w/m"),
+        (Path("m"), "/w/m"),
+        ("/x/./m", "/x/m"),
+        ("gs://bucket/m/", "gs://bucket/m/"),
+        (b"s3://bucket/m", "s3://bucket/m"),
+        ("file:///m", "file:///m"),
+        ("", ""),
+    ],
+)
+def test_a_path_is_made_absolute_and_looked_at_by_nobody(
+    given: Any, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getcwd", lambda: "/w")
+    assert absolute(given, "model_path") == found
+
+
+@pytest.mark.parametrize("given", [None, 3, 1.5, ["m"], FsPath(3)])  # type: ignore[arg-type]
+def test_what_is_no_path_is_named(given: Any) -> None:
+    with pytest.raises(UsageError, match=rf"^model must be a path .*, not {type(given).__name__} "):
+        locate(given)
 
 
 @pytest.mark.parametrize("name", ["with space", "a,b", 'the "best"', "two\nlines", "模型", "it's $HOME"])

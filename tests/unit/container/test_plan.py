@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ivdocker.container.options import RunOptions
@@ -106,7 +108,7 @@ def test_auto_remove_and_wildcard_ports_of_tfx_binaries_are_not_taken_over() -> 
     assert [word for word in words if word.startswith("--publish")] == ["--publish=127.0.0.1::8501"]
 
 
-@pytest.mark.parametrize("grace_s", [-1, float("nan"), float("inf")])
-def test_a_grace_period_that_cannot_be_is_refused(grace_s: float) -> None:
+@pytest.mark.parametrize("grace_s", [-1, float("nan"), float("inf"), "1", True])
+def test_a_grace_period_that_cannot_be_is_refused(grace_s: Any) -> None:
     with pytest.raises(UsageError, match="the grace period must be a number of at least 0 seconds"):
         spec_of(RunOptions(grace_s=grace_s))

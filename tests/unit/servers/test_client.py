@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
+import socket
+import threading
 import time
 from typing import Any
 
 import pytest
 
-from ivdocker.errors import DeadlineExceeded, EnvironmentFailed, Failure, JobAborted, ValidationFailed, error_for
+from ivdocker.errors import (
+    DeadlineExceeded,
+    EnvironmentFailed,
+    Failure,
+    JobAborted,
+    UsageError,
+    ValidationFailed,
+    error_for,
+)
 from ivdocker.servers.client import MAY_NOT_READ, BaseModelServerClient
 from ivdocker.servers.records import Endpoint, ModelState, Tensor
 from ivdocker.servers.tensorflow_serving import TensorFlowServingClient
 from ivdocker.servers.triton import TritonClient
-from tests.unit.loopback import free_port, model_server
+from tests.unit.loopback import free_port, model_server, talking
 from tests.unit.servers.helpers import PREDICT, STATUS, look, predicting, statuses, version
 
 
@@ -170,3 +181,80 @@ def test_an_endpoint_is_its_main_address_and_knows_the_others() -> None:
 )  # fmt: skip
 def test_a_tensors_kind_is_told_by_either_protocols_word(datatype: str, kind: str) -> None:
     assert Tensor("x", datatype, ()).kind == kind
+
+
+@pytest.mark.parametrize("interval", [math.nan, -1, -math.inf, "1", True, []])
+def test_a_polling_interval_that_is_none_is_refused_at_once(interval: Any) -> None:
+    client = TensorFlowServingClient(f"127.0.0.1:{free_port()}", "m")
+    with pytest.raises(UsageError, match=r"^polling_interval_sec must be a number of at least 0 seconds, not "):
+        client.WaitUntilModelLoaded(math.inf, interval)
+
+
+@pytest.mark.parametrize("interval", [0, 0.001, 1, math.inf, None])
+def test_any_polling_interval_sees_a_model_that_becomes_ready(interval: float | None) -> None:
+    with model_server() as server:
+        server.on(STATUS, statuses(version("LOADING"))).on(STATUS, statuses(version("AVAILABLE")))
+        TensorFlowServingClient(server.endpoint, "m").WaitUntilModelLoaded(math.inf, interval)
+
+
+def test_a_polling_interval_of_0_does_not_use_a_processor_up() -> None:
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        time.sleep(seconds)
+
+    endpoint = Endpoint(f"127.0.0.1:{free_port()}", pause=pause)
+    with pytest.raises(DeadlineExceeded):
+        TensorFlowServingClient(endpoint, "m").WaitUntilModelLoaded(time.time() + 0.5, 0)
+    assert 0 < len(pauses) < 250
+    assert min(pauses[:2]) > 0
+
+
+@pytest.mark.parametrize("seconds", [math.nan, -1, "1", None])
+def test_a_requests_time_limit_that_is_none_is_refused_at_once(seconds: Any) -> None:
+    with (
+        model_server() as server,
+        pytest.raises(UsageError, match=r"^timeout_s must be a number of at least 0 seconds"),
+    ):
+        predicting(server).predict({}, timeout_s=seconds)
+
+
+def test_a_wait_looks_at_the_container_itself_before_it_blames_the_model() -> None:
+    def look() -> None:
+        raise error_for(Failure("engine-error", "paused"))
+
+    endpoint = Endpoint(f"127.0.0.1:{free_port()}")
+    endpoint.look = look
+    client = TensorFlowServingClient(endpoint, "m")
+    with pytest.raises(EnvironmentFailed, match="paused"):
+        client.WaitUntilModelLoaded(time.time() + 0.1)
+
+
+def grpc_server(connection: socket.socket, over: threading.Event) -> None:
+    connection.sendall(b"\0\0\0\4\0\0\0\0\0")
+    over.wait(10)
+
+
+def silent_grpc_server(connection: socket.socket, over: threading.Event) -> None:
+    """Answers no greeting but that of HTTP/2."""
+    if connection.recv(65536).startswith(b"PRI * HTTP/2.0"):
+        grpc_server(connection, over)
+    connection.close()
+
+
+@pytest.mark.parametrize("talk", [grpc_server, silent_grpc_server])
+@pytest.mark.parametrize("client", [TensorFlowServingClient, TritonClient])
+def test_the_address_of_a_grpc_port_is_a_usage_error_at_once(client: type[BaseModelServerClient], talk: Any) -> None:
+    with talking(talk) as port:
+        asking = client(f"127.0.0.1:{port}", "m")
+        with pytest.raises(UsageError, match=rf"^127\.0\.0\.1:{port} speaks HTTP/2 alone: it is the server's gRPC"):
+            asking.WaitUntilModelLoaded(math.inf)
+
+
+def test_an_http_port_that_speaks_http2_alone_is_not_listening() -> None:
+    with talking(grpc_server) as port:
+        endpoint = Endpoint("127.0.0.1:1", {"http": f"127.0.0.1:{port}"})
+        with pytest.raises(ValidationFailed, match=r"speaks HTTP/2 alone where HTTP/1\.1 was expected") as caught:
+            TensorFlowServingClient(endpoint, "m").WaitUntilModelLoaded(math.inf)
+    assert caught.value.failure.code == "not-listening"

@@ -23,7 +23,35 @@ def tensorflow(body: Any, status: int = 200) -> Readiness:
 
 def test_a_tensorflow_model_is_available_when_a_version_is() -> None:
     assert tensorflow(statuses(version("AVAILABLE"))).state is ModelState.AVAILABLE
-    assert tensorflow(statuses(version("AVAILABLE", number="2"), version("END"))).state is ModelState.AVAILABLE
+
+
+@pytest.mark.parametrize("state", ["UNLOADING", "END"])
+def test_a_version_that_a_newer_one_replaces_does_not_count(state: str) -> None:
+    """Such an END has no error; TFX would take it for one."""
+    leaving = version(state)
+    assert tensorflow(statuses(version("AVAILABLE", number="2"), leaving)).state is ModelState.AVAILABLE
+    waiting = tensorflow(statuses(version("LOADING", number="2"), leaving))
+    assert (waiting.state, waiting.detail) == (ModelState.NOT_READY, "its state is LOADING")
+
+
+@pytest.mark.parametrize("state", ["START", "LOADING", "UNKNOWN"])
+def test_a_tensorflow_model_is_not_ready_before_all_its_versions_are(state: str) -> None:
+    for versions in ((version("AVAILABLE"), version(state)), (version(state), version("AVAILABLE"))):
+        found = tensorflow(statuses(*versions))
+        assert found.state is ModelState.NOT_READY
+        assert state in found.detail
+
+
+@pytest.mark.parametrize("others", [("AVAILABLE",), ("LOADING",), ("UNLOADING",), ("AVAILABLE", "LOADING")])
+def test_one_version_that_cannot_be_loaded_makes_a_tensorflow_model_unavailable(others: tuple[str, ...]) -> None:
+    failed = version("END", "INTERNAL", "rotten", number="7")
+    found = tensorflow(statuses(*map(version, others), failed))
+    assert (found.state, found.detail) == (ModelState.UNAVAILABLE, "version 7: INTERNAL: rotten")
+
+
+def test_a_tensorflow_model_of_which_all_is_unloaded_is_unavailable() -> None:
+    found = tensorflow(statuses(version("END"), version("END", number="2")))
+    assert (found.state, found.detail) == (ModelState.UNAVAILABLE, "END: it was unloaded")
 
 
 @pytest.mark.parametrize("state", ["START", "LOADING", "UNLOADING", "UNKNOWN"])

@@ -1,0 +1,52 @@
+"""Finds the error for what has happened to a container: at its start, as inspected, as watched. Calls nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ivdocker.container.watch import ContainerWatch
+from ivdocker.diagnosis import explain
+from ivdocker.engine.client import EngineError
+from ivdocker.engine.parse import ContainerState
+from ivdocker.errors import EnvironmentFailed, GracefulShutdown, InfraValidationError, JobAborted, error_for
+from ivdocker.process.run import Cancelled
+from ivdocker.servers.base import LogPattern
+
+_FATAL_LINE_GRACE_S = 0.5
+"""Seconds to wait for the server's own end after a fatal log line, because its exit code is evidence."""
+
+
+def start_error(error: BaseException, image: str) -> InfraValidationError | None:
+    """The error for a start() that failed with this one. None: that error itself."""
+    if isinstance(error, EngineError):
+        return EnvironmentFailed(failure=explain.engine_failure(error, image))
+    if isinstance(error, Cancelled):
+        return GracefulShutdown("the model server was stopped before it ran")
+    return error if isinstance(error, InfraValidationError) else None
+
+
+def interference(state: ContainerState | None, name: str) -> InfraValidationError | None:
+    """The error for what somebody else has done to the container. None: nothing."""
+    if state is None or state.is_being_removed:
+        return JobAborted(failure=explain.gone_container(name))
+    return EnvironmentFailed(failure=explain.paused_container(name)) if state.status == "paused" else None
+
+
+def watched(
+    watch: ContainerWatch, name: str, image: str, patterns: Sequence[LogPattern]
+) -> InfraValidationError | None:
+    """The error for what the watch has seen. None: the server may still become ready, and answer."""
+    if watch.end is not None:
+        return error_for(explain.ended_container(watch.end, watch.log, patterns))
+    if watch.is_gone:
+        return JobAborted(failure=explain.gone_container(name))
+    if watch.is_paused:
+        return EnvironmentFailed(failure=explain.paused_container(name))
+    if watch.error is not None:
+        return EnvironmentFailed(failure=explain.engine_failure(watch.error, image))
+    if watch.loopback_port is not None:
+        return error_for(explain.loopback_listener(watch.loopback_port))
+    if watch.fatal_line is not None and watch.fatal_line_age > _FATAL_LINE_GRACE_S:
+        failure = explain.fatal_line(watch.fatal_line, watch.log, patterns)
+        return error_for(failure) if failure else None
+    return None
