@@ -27,6 +27,8 @@ MODEL = ROOT / "docs/examples/tensorflow-serving/half_plus_two"
 IVDOCKER = str(Path(sys.executable).with_name("ivdocker"))
 TRITON = "ivdocker/triton:24.10"
 TRITON_MODEL = ROOT / "docs/examples/triton/linear"
+TFX = ROOT / ".venv/tfx/bin/python"
+TFX_IMAGE = "ivdocker/tensorflow-serving-standin:grpc"
 LOAD_SECONDS = 20.0
 VALIDATE = [IVDOCKER, "validate", str(MODEL), "--image", IMAGE, "--quiet"]
 
@@ -51,6 +53,7 @@ def main() -> None:
     if has_image(TRITON):
         show("stop of a real Triton", "s", [triton_stop() for _ in range(5)], "0.5 s and the removal")
         show("stop of a real Triton, --graceful-stop", "s", [triton_stop("--graceful-stop") for _ in range(5)])
+    show_tfx()
     show("peak memory of the validate process", "MB", memory, "at most 45 MB")
     print(f"ivdocker --version imports sh or psutil: {'yes' if imports_sh() else 'no'} (aim: no)")
 
@@ -168,6 +171,18 @@ def triton_stop(*options: str) -> float:
     command = [IVDOCKER, "validate", str(TRITON_MODEL), "--image", TRITON, "--json", "-", "--quiet", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return float(json.loads(done.stdout)["runs"][0]["stages"]["stop"])
+
+
+def show_tfx() -> None:
+    """TFX's executor with each of the two runners, on a good model. The first run of each also imports."""
+    if not TFX.exists() or not has_image(TFX_IMAGE):
+        print("TFX's executor: not measured, TFX is not installed (scripts/test-tfx installs it)")
+        return
+    for ours, name in ((True, "ivdocker's runner, TFX's executor"), (False, "TFX's runner, TFX's executor")):
+        given = {"model": str(MODEL / "1"), "image": TFX_IMAGE, "queries": 2, "repeat": 6, "ours": ours}
+        command = [str(TFX), "-m", "tests.tfx.executor", json.dumps(given)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+        show(name, "s", [json.loads(line)["seconds"] for line in done.stdout.splitlines()[1:]])
 
 
 def has_image(name: str) -> bool:

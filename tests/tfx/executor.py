@@ -1,6 +1,7 @@
 """Runs TFX's own InfraValidator executor on a model: ``python -m tests.tfx.executor JSON``.
 
-The JSON has the arguments of :func:`run`; ``ours``: whether ivdocker is swapped in. Prints the result as JSON.
+The JSON has the arguments of :func:`run`; ``ours``: whether ivdocker is swapped in; ``repeat``: how many times. Prints
+each result as JSON.
 """
 
 from __future__ import annotations
@@ -120,10 +121,10 @@ def _logged(to: list[str]) -> Iterator[None]:
 def main() -> None:
     warnings.simplefilter("ignore")
     given = json.loads(sys.argv[1])
+    repeat = given.pop("repeat", 1)
     with ivdocker.tfx.use_ivdocker() if given.pop("ours", True) else nullcontext():
-        print("started", flush=True)
-        result = run(**given)
-    print(json.dumps(result))
+        for _ in range(repeat):
+            print(json.dumps(run(**given)), flush=True)
 
 
 if __name__ == "__main__":
