@@ -142,7 +142,7 @@ def test_sigterm_ends_the_component_without_a_blessing_and_without_another_try(
     command = [sys.executable, "-m", "tests.tfx.executor", json.dumps(given)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
-            wait_until(lambda: has_reached(phase, engine), seconds=120)
+            wait_until(lambda: has_reached(phase, engine), seconds=300)
             process.send_signal(signal.SIGTERM)
             stdout, stderr = process.communicate(timeout=60)
         finally:
