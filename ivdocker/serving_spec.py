@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ivdocker.engine.client import CALL_TIMEOUT_S, Engine
+from ivdocker.engine import client_settings
+from ivdocker.engine.client import Engine
 from ivdocker.engine.connect import connect
 from ivdocker.errors import UsageError
 from ivdocker.servers.base import Selection, ServingBinary
@@ -35,10 +36,12 @@ class TensorFlowServingSpec(NamedTuple):
 class LocalDockerConfig(NamedTuple):
     """Which docker engine to use.
 
-    ``client_base_url``: the value of docker's ``--host``.
-    ``client_api_version``: the value of the variable DOCKER_API_VERSION.
+    ``client_base_url``: the engine's address, as docker-py takes it; empty means docker's own rules (DOCKER_HOST,
+    contexts). ``npipe://`` and ``fd://`` are refused, and ``https://`` without DOCKER_TLS_VERIFY.
+    ``client_api_version``: the value of the variable DOCKER_API_VERSION; empty or ``auto``: docker chooses.
     ``client_timeout_seconds``: the time limit of every docker call; 0 means the default of 60 s.
-    ``host_ip_address``: the address on which the container's ports are published; empty means 127.0.0.1.
+    ``host_ip_address``: the address on which the container's ports are published; empty and ``localhost`` mean
+    127.0.0.1. A host name is resolved, and GetEndpoint() tells the address.
     """
 
     client_base_url: str = ""
@@ -47,12 +50,12 @@ class LocalDockerConfig(NamedTuple):
     host_ip_address: str = ""
 
     def connect(self, program: str = "docker") -> Engine:
-        """The engine that it names, by that command line."""
+        """The engine that it names, by that command line. Raises UsageError, which names the wrong setting."""
         return connect(
             program,
-            host=self.client_base_url,
-            api_version=self.client_api_version,
-            timeout_s=float(self.client_timeout_seconds or CALL_TIMEOUT_S),
+            host=client_settings.host(self.client_base_url),
+            api_version=client_settings.api_version(self.client_api_version),
+            timeout_s=client_settings.call_timeout(self.client_timeout_seconds),
             publish_address=self.host_ip_address,
         )
 

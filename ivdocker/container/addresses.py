@@ -5,20 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ivdocker.engine.parse import ContainerState
-from ivdocker.errors import UsageError
 
 _WILDCARDS = ("", "0.0.0.0", "::")
-
-
-def publish_address(wanted: str, remote_host: str | None) -> str:
-    """The address on which ports are published (default: loopback). Raises UsageError if the engine is remote and
-    ``wanted`` is empty."""
-    if not wanted and remote_host:
-        raise UsageError(
-            f"the engine is on another machine ({remote_host}), whose loopback cannot be reached from here; name an"
-            " address of that machine: local_docker.host_ip_address in the ServingSpec"
-        )
-    return wanted or "127.0.0.1"
 
 
 def addresses(

@@ -375,7 +375,7 @@ class Container:
                 server = self._server
                 pattern = explain.fatal_pattern(server.log_patterns)
                 # In the host's network anybody may listen there.
-                http_port = None if self._options.network == "host" else server.ports.get("http")
+                http_port = None if self._spec and self._spec.network == "host" else server.ports.get("http")
                 self._watch = ContainerWatch(self._engine, self.name, pattern, http_port, self._news)
             return self._watch
 

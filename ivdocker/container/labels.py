@@ -7,6 +7,8 @@ import os
 from ivdocker import clock
 from ivdocker.process.tree import this_process
 
+PREFIX = "ivdocker."
+"""Begins the name of every label of ours."""
 SESSION = "ivdocker.session"
 OWNER_PID = "ivdocker.owner-pid"
 OWNER_STARTED = "ivdocker.owner-started"

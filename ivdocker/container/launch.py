@@ -41,7 +41,7 @@ class Launch:
         def pull() -> None:
             watch = clock.Stopwatch()
             try:
-                self._engine.pull(spec.image, self._options.platform, self._on_pull, cancel, guarded)
+                self._engine.pull(spec.image, spec.platform, self._on_pull, cancel, guarded)
             finally:
                 self.pull_seconds = watch.seconds
 

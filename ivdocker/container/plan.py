@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ivdocker import clock
-from ivdocker.container import labels
-from ivdocker.container.addresses import publish_address
+from ivdocker.container import docker_py, labels
+from ivdocker.container.docker_py import RunParams
 from ivdocker.container.options import RunOptions
-from ivdocker.engine.argv import ContainerSpec, Mount
+from ivdocker.container.publish import publish_address
+from ivdocker.engine.argv import ContainerSpec, Port
 from ivdocker.engine.client import Engine
 from ivdocker.engine.dialect import Dialect, gpu_flags
 from ivdocker.errors import UsageError
@@ -76,30 +77,37 @@ def container_spec(
 ) -> ContainerSpec:
     """The container that runs the server on the model. Raises UsageError.
 
-    ``detach``, ``auto_remove`` and ``publish_all_ports`` from ``MakeDockerRunParams`` (docker-py's names) are ignored:
-    the log and exit code of a crashed server must stay readable, and other machines must not reach the server.
+    The parameters of ``MakeDockerRunParams`` are read by :mod:`ivdocker.container.docker_py`. Where the user's options
+    speak too, they win.
     """
     located = locate(model)
-    params = binary.MakeDockerRunParams(model_path=located.location, needs_mount=not located.is_uri)
-    check_image_name(str(params["image"]))
+    given = binary.MakeDockerRunParams(model_path=located.location, needs_mount=not located.is_uri)
+    params = docker_py.read(given, located.location, engine.dialect)
+    check_image_name(params.image)
     _check_options(options)
-    env, secret_env = _environment(params.get("environment") or {}, options.env)
-    is_published = options.network != "host" and not options.offline
-    remote_host = engine.remote_host if options.network != "host" else None
-    network = name if options.offline else options.network
+    network = name if options.offline else options.network or params.network
+    _check_network(options, params)
+    env, secret_env = _environment(params.env, options.env)
+    is_published = network != "host" and not options.offline
+    ports, more_ports = _ports(server_of(binary), params) if is_published else ((), ())
+    remote_host = engine.remote_host if network != "host" else None
     return ContainerSpec(
-        image=str(params["image"]),
+        image=params.image,
         name=name,
-        command=tuple(str(word) for word in params.get("command") or ()),
+        command=params.command,
         labels=labels.of_this_process(options.keep, options.offline),
         env=env,
         secret_env=secret_env,
         env_files=options.env_files,
-        mounts=tuple(Mount(str(m["Source"]), str(m["Target"])) for m in params.get("mounts") or ()),
-        ports=tuple(server_of(binary).ports.values()) if is_published else (),
+        unset=tuple(key for key in params.unset if key not in options.env),
+        mounts=params.mounts,
+        ports=ports,
+        more_ports=more_ports,
         publish_address=publish_address(engine.publish_address, remote_host),
-        init=not options.graceful_stop,
-        flags=_flags(options, engine.dialect, params.get("shm_size"), network),
+        init=params.init is not False and not options.graceful_stop,
+        platform=options.platform or params.platform,
+        network=network,
+        flags=_flags(options, engine.dialect, params),
     )
 
 
@@ -112,24 +120,50 @@ def _check_options(options: RunOptions) -> None:
         raise UsageError(f"--offline makes its own network: leave --network {options.network} out")
 
 
-def _environment(servers: Mapping[str, Any], users: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+def _check_network(options: RunOptions, params: RunParams) -> None:
+    """What the binary asks for holds only where the user's options do not say something else."""
+    network = "" if options.offline or options.network else params.network or ""
+    if network == "none" or network.startswith("container:"):
+        raise UsageError(f"MakeDockerRunParams(): network {network!r} leaves no way to reach the server")
+    if network == "host" and params.ports:
+        raise UsageError("MakeDockerRunParams(): ports cannot be published in the network 'host'; leave ports out")
+
+
+def _ports(server: Server, params: RunParams) -> tuple[tuple[int, ...], tuple[Port, ...]]:
+    """The server's ports that docker publishes where it likes, and the ports for which the binary says where."""
+    chosen = {port.container for port in params.ports if port.protocol == "tcp"}
+    return tuple(port for port in server.ports.values() if port not in chosen), params.ports
+
+
+def _environment(servers: Mapping[str, str], users: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """Split the variables: those for the command line, and those that docker gets through its environment."""
     plain = {key: value for key, value in users.items() if key in _CLIENT_READS}
     secret = {key: value for key, value in users.items() if key not in plain}
-    return {**{str(key): str(value) for key, value in servers.items() if key not in secret}, **plain}, secret
+    return {**{key: value for key, value in servers.items() if key not in secret}, **plain}, secret
 
 
-def _flags(options: RunOptions, dialect: Dialect, default_shm_size: str | None, network: str | None) -> tuple[str, ...]:
+_REPLACES = {
+    "memory": ("--memory", "--memory-swap"),
+    "cpus": ("--cpus", "--cpu-period", "--cpu-quota"),
+    "shm_size": ("--shm-size",),
+    "user": ("--user",),
+    "hardened": ("--cap-add", "--cap-drop", "--pids-limit", "--privileged", "--read-only"),
+}
+"""The flags of a binary that give way to the user's option."""
+
+
+def _flags(options: RunOptions, dialect: Dialect, params: RunParams) -> tuple[str, ...]:
+    replaced = {flag for name, flags in _REPLACES.items() if getattr(options, name) for flag in flags}
+    binarys = (flag for flag in params.flags if flag.partition("=")[0] not in replaced)
     valued = {
         # Without --memory-swap docker would also allow the same amount of swap.
         "memory": options.memory,
         "memory-swap": options.memory,
         "cpus": options.cpus,
-        "shm-size": options.shm_size or default_shm_size,
-        "platform": options.platform,
+        "shm-size": options.shm_size,
         "user": options.user,
-        "network": network,
     }
-    gpus = gpu_flags(dialect, options.gpus) if options.gpus else ()
+    gpus = gpu_flags(dialect, options.gpus) if options.gpus else params.gpus
     hardened = ("--cap-drop=ALL", "--read-only", "--tmpfs=/tmp", "--pids-limit=1024") if options.hardened else ()
-    return (*(f"--{name}={value}" for name, value in valued.items() if value), *gpus, *hardened, *options.docker_args)
+    users = (f"--{name}={value}" for name, value in valued.items() if value)
+    return (*binarys, *users, *gpus, *hardened, *options.docker_args)

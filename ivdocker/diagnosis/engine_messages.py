@@ -114,6 +114,12 @@ ENGINE_MESSAGES = (
         "find the process that uses it with docker ps or ss -ltnp",
     ),
     LogPattern(
+        r"listen \w+ (?P<address>\S+):\d+: bind: cannot assign requested address",
+        "port-unavailable",
+        "the engine's machine does not have the address {address}, on which the ports should be published",
+        "write an address of that machine into the ServingSpec: local_docker.host_ip_address",
+    ),
+    LogPattern(
         r"bind source path does not exist: (?P<path>.*)|error mounting \"(?P<mounted>[^\"]+)\""
         r"|statfs (?P<stat>.*): no such file",
         "mount-not-found",

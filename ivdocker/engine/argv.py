@@ -10,10 +10,23 @@ from ivdocker.engine.dialect import Dialect
 
 
 class Mount(NamedTuple):
-    """A read-only bind mount: the host folder or file ``source`` at ``target`` in the container."""
+    """A mount of ``source`` at ``target`` in the container. ``kind``: ``bind``, ``volume`` or ``tmpfs``. ``options``:
+    further fields of docker's ``--mount``."""
 
     source: str
     target: str
+    kind: str = "bind"
+    read_only: bool = True
+    options: tuple[str, ...] = ()
+
+
+class Port(NamedTuple):
+    """A published port. Without ``host`` docker chooses the host's port; without ``address`` it is the default one."""
+
+    container: int
+    host: str = ""
+    address: str = ""
+    protocol: str = "tcp"
 
 
 class ContainerSpec(NamedTuple):
@@ -32,9 +45,14 @@ class ContainerSpec(NamedTuple):
     env_files: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
     ports: tuple[int, ...] = ()
+    more_ports: tuple[Port, ...] = ()
     publish_address: str = "127.0.0.1"
     init: bool = True
     """Whether docker's init is PID 1. A shell script as PID 1 often does not forward SIGTERM."""
+    unset: tuple[str, ...] = ()
+    """Variables of the image that the container does not get."""
+    platform: str | None = None
+    network: str | None = None
     flags: tuple[str, ...] = ()
     """Further flags of docker run: limits, hardening, and the user's --docker-arg."""
 
@@ -53,10 +71,13 @@ def run_in_foreground(spec: ContainerSpec) -> list[str]:
 def _settings(spec: ContainerSpec) -> list[str]:
     argv = [*(["--init"] if spec.init else []), "--security-opt=no-new-privileges"]
     argv += [f"--env={key}={value}" for key, value in spec.env.items()]
-    argv += [f"--env={key}" for key in spec.secret_env]
+    argv += [f"--env={key}" for key in (*spec.secret_env, *spec.unset)]
     argv += [f"--env-file={path}" for path in spec.env_files]
     argv += [f"--mount={_mount(mount)}" for mount in spec.mounts]
     argv += [f"--publish={_host_part(spec.publish_address)}::{port}" for port in spec.ports]
+    argv += [f"--publish={_published(port, spec.publish_address)}" for port in spec.more_ports]
+    argv += [f"--platform={spec.platform}"] if spec.platform else []
+    argv += [f"--network={spec.network}"] if spec.network else []
     return [*argv, *spec.flags, spec.image, *spec.command]
 
 
@@ -137,9 +158,16 @@ def version() -> list[str]:
 def _mount(mount: Mount) -> str:
     """The value of --mount: one CSV record, so commas, quotes and line breaks in a path are quoted as in CSV."""
     text = io.StringIO()
-    fields = ["type=bind", f"source={mount.source}", f"target={mount.target}", "readonly"]
+    source = [f"source={mount.source}"] if mount.source else []
+    fields = [f"type={mount.kind}", *source, f"target={mount.target}", *mount.options]
+    fields += ["readonly"] if mount.read_only else []
     csv.writer(text, lineterminator="\n").writerow(fields)
     return text.getvalue()[:-1]
+
+
+def _published(port: Port, address: str) -> str:
+    protocol = "" if port.protocol == "tcp" else f"/{port.protocol}"
+    return f"{_host_part(port.address or address)}:{port.host}:{port.container}{protocol}"
 
 
 def _host_part(address: str) -> str:

@@ -36,7 +36,7 @@ _NOT_FOUND = (
     r"(?i)no such (container|image|object|network)|network \S+ not found|unable to find network"
     r"|no container with name|image not known"
 )
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_LOOPBACK = r"localhost|127(\.\d+){3}|::1"
 _BEING_REMOVED = r"(?i)removal of container .* is already in progress"
 
 
@@ -108,7 +108,7 @@ class Engine:
         from urllib.parse import urlsplit
 
         parts = urlsplit(address)
-        is_remote = parts.scheme in ("tcp", "ssh", "http", "https") and parts.hostname not in _LOOPBACK
+        is_remote = parts.scheme in ("tcp", "ssh") and not re.fullmatch(_LOOPBACK, parts.hostname or "localhost")
         return parts.hostname if is_remote else None
 
     def run_command(self, spec: argv.ContainerSpec) -> str:
@@ -120,8 +120,7 @@ class Engine:
 
         ``offline``: the container's own network no longer exists then, so the command uses ``--network=none``."""
         if offline:
-            own = f"--network={spec.name}"
-            spec = spec._replace(flags=tuple("--network=none" if flag == own else flag for flag in spec.flags))
+            spec = spec._replace(network="none")
         return self.command_line(argv.run_in_foreground(spec))
 
     def run(self, spec: argv.ContainerSpec) -> str:

@@ -73,14 +73,19 @@ def test_a_variable_of_the_user_takes_the_place_of_the_servers_own() -> None:
         (RunOptions(), ()),
         (RunOptions(memory="2g"), ("--memory=2g", "--memory-swap=2g")),
         (RunOptions(cpus="1.5", gpus="all"), ("--cpus=1.5", "--gpus=all")),
-        (RunOptions(shm_size="1g", platform="linux/arm64"), ("--shm-size=1g", "--platform=linux/arm64")),
-        (RunOptions(user="1000:1000", network="backend"), ("--user=1000:1000", "--network=backend")),
+        (RunOptions(shm_size="1g", user="1000:1000"), ("--shm-size=1g", "--user=1000:1000")),
         (RunOptions(docker_args=("--cpuset-cpus=0",)), ("--cpuset-cpus=0",)),
         (RunOptions(hardened=True), ("--cap-drop=ALL", "--read-only", "--tmpfs=/tmp", "--pids-limit=1024")),
     ],
 )
 def test_options_become_flags_of_docker_run(options: RunOptions, flags: tuple[str, ...]) -> None:
     assert spec_of(options).flags == flags
+
+
+def test_platform_and_network_are_the_users() -> None:
+    words = argv.run(spec_of(RunOptions(platform="linux/arm64", network="backend"), platform="p", network="n"))
+    assert {"--platform=linux/arm64", "--network=backend"} <= set(words)
+    assert not {"--platform=p", "--network=n"} & set(words)
 
 
 def test_the_servers_own_shared_memory_yields_to_the_users() -> None:

@@ -84,6 +84,11 @@ ENGINE_SAMPLES = [
         "port-unavailable",
     ),
     (
+        f"{FROM}driver failed programming external connectivity on endpoint m (03b4461a): Error starting userland "
+        "proxy: listen tcp4 10.9.9.9:32777: bind: cannot assign requested address",
+        "port-unavailable",
+    ),
+    (
         "failed to register layer: write /usr/lib/libx.so: no space left on device",
         "disk-full",
     ),
