@@ -149,11 +149,24 @@ class ShutdownGuard:
         """In a forked child: it owns no runner, and its signals are not ours."""
         if self._thread is None:
             return
+        self._release_wakeups()
         with contextlib.suppress(ValueError):
             self._restore_handlers()
         for fd in self._pipe:
             os.close(fd)
         self.__init__()  # type: ignore[misc]
+
+    def before_fork(self) -> None:
+        """Keep signals from the child until it has forgotten us: its first ones would write to our pipe."""
+        if self._thread is not None:
+            _fork.mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+    def after_fork(self, is_child: bool = False) -> None:
+        if is_child:
+            self.forget()
+        mask, _fork.mask = getattr(_fork, "mask", None), None
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def _install(self) -> None:
         if not _in_main_thread():
@@ -165,7 +178,7 @@ class ShutdownGuard:
         self._start_thread()
         for signum in SIGNALS:
             # Leave ignored signals (nohup) and handlers that Python did not install.
-            if signal.getsignal(signum) not in (signal.SIG_IGN, None):
+            if signal.getsignal(signum) not in (signal.SIG_IGN, None, self._on_signal):
                 self._previous[signum] = signal.signal(signum, self._on_signal)
         self._claim_wakeups()
 
@@ -194,10 +207,12 @@ class ShutdownGuard:
             signal.set_wakeup_fd(former)
         return former == ours
 
-    def _restore_handlers(self) -> None:
+    def _release_wakeups(self) -> None:
         former = signal.set_wakeup_fd(-1)
         if former not in (-1, self._pipe[1]):
             signal.set_wakeup_fd(former)
+
+    def _restore_handlers(self) -> None:
         for signum, previous in self._previous.items():
             # Keep a handler that somebody else has installed since then.
             if signal.getsignal(signum) == self._on_signal:
@@ -209,19 +224,23 @@ class ShutdownGuard:
             if self._live or self._shutdown or self._thread is None:
                 return
             self._is_closing = True
-        previous = self._uninstall()
-        self._is_closing = False
-        for signum in self._seen[:1]:
-            _call(previous.get(signum), signum, None)
+        try:
+            self._uninstall()
+        finally:
+            for signum in self._seen[:1]:
+                _call(self._previous.get(signum), signum, None)
 
-    def _uninstall(self) -> dict[int, Any]:
-        """Return the previous handlers."""
+    def _uninstall(self) -> None:
+        """Restore the previous handlers, at the very end: one of them may run as soon as it is back, and raise."""
+        self._is_closing = True
+        try:
+            self._release_wakeups()
+            self._close_pipe()
+        finally:
+            self._thread = None
+            self._forget_shutdown()
+            self._is_closing = False
         self._restore_handlers()
-        previous, self._previous = self._previous, {}
-        self._close_pipe()
-        self._thread = None
-        self._forget_shutdown()
-        return previous
 
     def _forget_shutdown(self) -> None:
         # While the guard is held (validation of several images), the request stays set, so that nothing new starts.
@@ -230,23 +249,29 @@ class ShutdownGuard:
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         shutdown = self._shutdown
-        if shutdown and shutdown.finished.is_set():
+        if self._is_closing:
+            self._seen.append(signum)
+        elif self._thread is None:
+            # The previous handlers are just being restored.
+            _call(self._previous.get(signum), signum, frame)
+        elif shutdown and shutdown.finished.is_set():
             self._hand_on(shutdown, frame)
-            return
-        self._seen.append(signum)
-        if not self._is_closing and not (signal.getsignal(signum) == self._on_signal and self._claim_wakeups()):
-            os.write(self._pipe[1], bytes([signum | _BY_HAND]))
+        else:
+            self._seen.append(signum)
+            if not (signal.getsignal(signum) == self._on_signal and self._claim_wakeups()):
+                os.write(self._pipe[1], bytes([signum | _BY_HAND]))
 
     def _hand_on(self, shutdown: _Shutdown, frame: FrameType | None = None) -> None:
         """Wait for the end of the shutdown, and call the previous handler, once. Only the main thread calls this."""
         shutdown.finished.wait(_PARK_S)
         if not shutdown.take():
             return
-        # The lock keeps the other thread from sending one more signal: it would go to the previous handler.
-        with self._nudging:
-            previous = self._uninstall()
-            self._seen = []
-        _call(previous.get(shutdown.signum), shutdown.signum, frame)
+        try:
+            # The lock keeps the other thread from sending one more signal: it would go to the previous handler.
+            with self._nudging:
+                self._uninstall()
+        finally:
+            _call(self._previous.get(shutdown.signum), shutdown.signum, frame)
 
     def _serve(self) -> None:
         while signums := os.read(self._pipe[0], 1):
@@ -293,7 +318,12 @@ class ShutdownGuard:
 guard = ShutdownGuard()
 """The only guard of this process: signals belong to the whole process."""
 
-os.register_at_fork(after_in_child=guard.forget)
+_fork = threading.local()
+"""The signal mask of a thread that forks."""
+
+os.register_at_fork(
+    before=guard.before_fork, after_in_parent=guard.after_fork, after_in_child=lambda: guard.after_fork(is_child=True)
+)
 
 
 def _call(

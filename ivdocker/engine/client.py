@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -42,6 +43,8 @@ _BEING_REMOVED = r"(?i)removal of container .* is already in progress"
 
 _EVENTS_S = 5.0
 _PULL_ERROR_BYTES = 8192
+_LOG_TRIES = 3
+_LOG_RETRY_S = 0.2
 
 OnPull = Callable[[bytes, str], object]
 """Called with docker's raw progress output of a pull, and with a summary of the progress."""
@@ -251,7 +254,16 @@ class Engine:
         return LogFollower(self._spawn(argv.logs(name)), watch)
 
     def logs(self, name: str, *, timeout_s: float) -> str:
-        """The container's log so far: its beginning (256 KiB) and its end (1 MiB). Raises EngineError."""
+        """The container's log so far: its beginning (256 KiB) and its end (1 MiB). Raises EngineError after three tries,
+        because once the container is removed its log is gone for good."""
+        limit = clock.Deadline.after(timeout_s)
+        for _ in range(_LOG_TRIES - 1):
+            with contextlib.suppress(EngineError):
+                return self._logs(name, limit.remaining)
+            clock.sleep(min(_LOG_RETRY_S, limit.remaining))
+        return self._logs(name, limit.remaining)
+
+    def _logs(self, name: str, timeout_s: float) -> str:
         words = argv.logs(name, follow=False)
         reader = LogFollower(self._spawn(words))
         reader.ended.wait(timeout_s)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -54,8 +55,12 @@ if os.fork() == 0:
 time.sleep(60)
 """
 
-WITHOUT_RM = """#!/bin/sh
-if [ "$1" = rm ] && [ -e "{gone}" ]; then echo "Cannot connect to the Docker daemon. Is it running?" >&2; exit 1; fi
+FAILING = """#!/bin/sh
+if [ "$1" = {verb} ] && [ -e "{gone}" ]; then
+    {then}
+    echo "Cannot connect to the Docker daemon. Is it running?" >&2
+    exit 1
+fi
 exec "{docker}" "$@"
 """
 
@@ -83,14 +88,42 @@ def line_of(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def test_a_stop_that_could_not_remove_is_tried_again(
-    engine: Engine, model: ModelFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def failing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Lets docker's verb fail while the file exists. ``then``: what a shell does at each failure."""
+
+    def make(verb: str, then: str) -> Path:
+        gone, program = engine.state / "gone", engine.state / "failing" / "docker"
+        program.parent.mkdir()
+        program.write_text(FAILING.format(verb=verb, then=then, gone=gone, docker=shutil.which("docker")))
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+        return gone
+
+    return make
+
+
+def test_one_docker_logs_that_fails_does_not_lose_the_log(
+    engine: Engine, model: ModelFactory, failing: Callable[[str, str], Path]
 ) -> None:
-    gone, program = tmp_path / "gone", tmp_path / "bin" / "docker"
-    program.parent.mkdir()
-    program.write_text(WITHOUT_RM.format(gone=gone, docker=shutil.which("docker")))
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    gone = failing(
+        "logs", 'rm "$0.fails" 2>/dev/null || exec "{docker}" "$@"'.replace("{docker}", str(shutil.which("docker")))
+    )
+    (gone.parent / "failing" / "docker.fails").touch()
+    binary = ivdocker.TensorFlowServing(engine.image, "half_plus_two")
+    runner = ivdocker.LocalDockerRunner(model(), binary, {})
+    runner.Start()
+    runner.WaitUntilRunning(time.time() + 60)
+    binary.MakeClient(runner.GetEndpoint()).WaitUntilModelLoaded(time.time() + 60)
+    gone.touch()
+    runner.Stop()
+    assert "Exporting HTTP/REST API" in (runner.GetLogs() or "")
+
+
+def test_a_stop_that_could_not_remove_is_tried_again(
+    engine: Engine, model: ModelFactory, failing: Callable[[str, str], Path]
+) -> None:
+    gone = failing("rm", ":")
     binary = ivdocker.TensorFlowServing(engine.image, "half_plus_two")
     runner = ivdocker.LocalDockerRunner(model(), binary, {})
     runner.Start()

@@ -12,6 +12,7 @@ import pytest
 
 from ivdocker import GracefulShutdown
 from ivdocker.container.signals import ShutdownGuard
+from ivdocker.container.signals import guard as the_guard
 
 
 class Handled(Exception):
@@ -164,3 +165,50 @@ def test_the_former_handlers_are_back_at_the_end(calls: list[int]) -> None:
     guard.add(server)
     guard.remove(server)
     assert calls == [signal.SIGTERM]
+
+
+def test_a_signal_for_a_forked_child_is_the_childs_alone(calls: list[int]) -> None:
+    """Right after the fork the child still has our handler, and the pipe from which the parent reads."""
+    guard, server = the_guard, Server()
+    guard.add(server)
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:
+            time.sleep(0.05)
+            os._exit(len(calls))
+        os.kill(child, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    guard.remove(server)
+    assert (calls, server.stops) == ([], 0)
+
+
+def test_a_handler_that_raises_at_any_moment_of_remove_leaves_the_guard_usable() -> None:
+    raised: list[int] = []
+
+    def handler(signum: int, _frame: object) -> None:
+        raised.append(signum)
+        raise Handled
+
+    before = signal.signal(signal.SIGTERM, handler)
+    guard = ShutdownGuard()
+    try:
+        for number in range(150):
+            use(guard, after_s=number * 5e-6)
+            assert len(raised) == number + 1
+            assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def use(guard: ShutdownGuard, after_s: float) -> None:
+    """A signal comes while the server is removed, or shortly after."""
+    thread = threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGTERM))
+    server = Server()
+    try:
+        guard.add(server)
+        thread.start()
+        guard.remove(server)
+        while True:
+            time.sleep(1)
+    except Handled:
+        thread.join()
