@@ -24,8 +24,9 @@ _CHANNEL = (
     ("grpc.enable_http_proxy", 0),
     # gRPC would try to connect only once a second, and later ever more rarely.
     ("grpc.initial_reconnect_backoff_ms", 20),
-    ("grpc.min_reconnect_backoff_ms", 20),
     ("grpc.max_reconnect_backoff_ms", 100),
+    # In spite of its name: how long one attempt to connect may take. An engine may be far away, or its machine busy.
+    ("grpc.min_reconnect_backoff_ms", 5000),
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
 )
@@ -34,6 +35,8 @@ _METHODS = {
     "tensorflow.serving.ClassificationRequest": "Classify",
     "tensorflow.serving.RegressionRequest": "Regress",
 }
+_BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+"""A server that ends breaks off its calls with one of these."""
 
 
 def make_client(serving_binary: Any, endpoint: str) -> TensorFlowServingClient:
@@ -60,9 +63,8 @@ class TensorFlowServingClient(BaseModelServerClient):
     def SendRequests(self, requests: Sequence[Any]) -> None:
         """Send PredictRequest, ClassificationRequest and RegressionRequest messages one after another.
 
-        Raises ValidationFailed at the first one that the server refuses, DeadlineExceeded at the first one without a
-        response in 60 seconds, UsageError for another message, and what ``endpoint.check()`` raises when the server has
-        ended.
+        Raises ValidationFailed at the first one that the server refuses or does not answer in 60 seconds, UsageError
+        for another message, and what ``endpoint.check()`` raises when the server has ended.
         """
         with as_tfx_errors():
             for number, request in enumerate(requests, 1):
@@ -94,7 +96,7 @@ class TensorFlowServingClient(BaseModelServerClient):
             is_late = error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
             if is_late:
                 self.endpoint.look()
-            self._raise_if_ended(may_be_the_end=error.code() == grpc.StatusCode.UNAVAILABLE)
+            self._raise_if_ended(may_be_the_end=error.code() in _BROKEN)
             failed = RequestTimedOut if is_late else RequestFailed
             raise failed(f"request {number} ({method}): {_text(error)}") from error
 

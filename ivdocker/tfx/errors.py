@@ -22,6 +22,11 @@ class ValidationFailed(errors.ValidationFailed, error_types.ValidationFailed):  
     """TFX tries again."""
 
 
+class RequestTimedOut(errors.RequestTimedOut, error_types.ValidationFailed):  # type: ignore[misc]
+    """TFX tries again. For a DeadlineExceeded it would advise to raise max_loading_time_seconds, which is not for
+    requests."""
+
+
 class GracefulShutdown(errors.GracefulShutdown, error_types.GracefulShutdown):  # type: ignore[misc]
     """TFX ends the component."""
 
@@ -38,6 +43,7 @@ _PAIRS: tuple[tuple[type[errors.InfraValidationError], type[errors.InfraValidati
     (errors.UsageError, UsageError),
     (errors.GracefulShutdown, GracefulShutdown),
     (errors.EnvironmentFailed, EnvironmentFailed),
+    (errors.RequestTimedOut, RequestTimedOut),
     (errors.DeadlineExceeded, DeadlineExceeded),
     (errors.JobAborted, JobAborted),
     (errors.ValidationFailed, ValidationFailed),
@@ -52,7 +58,9 @@ def as_tfx_errors() -> Iterator[None]:
     except errors.InfraValidationError as error:
         for ours, theirs in _PAIRS:
             if isinstance(error, ours) and not isinstance(error, error_types.InfraValidationError):
-                raise theirs(_text(error), error.failure) from error
+                raised = theirs(_text(error))
+                vars(raised).update(vars(error))
+                raise raised from error
         raise
 
 

@@ -48,11 +48,13 @@ def use_ivdocker(options: RunOptions | None = None) -> Swap:
     """
     try:
         from ivdocker.tfx.runner import runner_class
+
+        runner = runner_class(options)
+        from ivdocker.tfx.client import make_client
     except ImportError as error:
         raise UsageError(f"use_ivdocker() needs TFX: {error}; run: pip install tfx") from error
-    from ivdocker.tfx.client import make_client
 
-    swap = Swap(runner_class(options), make_client)
+    swap = Swap(runner, make_client)
     with _lock:
         if not _active:
             _originals.append(_current())
