@@ -254,7 +254,7 @@ class Engine:
         return LogFollower(self._spawn(argv.logs(name)), watch)
 
     def logs(self, name: str, *, timeout_s: float) -> str:
-        """The container's log so far: its beginning (256 KiB) and its end (1 MiB). Raises EngineError after three tries,
+        """The container's log so far: its beginning (256 KiB) and its end (1 MiB). Raises EngineError after 3 tries,
         because once the container is removed its log is gone for good."""
         limit = clock.Deadline.after(timeout_s)
         for _ in range(_LOG_TRIES - 1):
