@@ -39,7 +39,7 @@ log = logging.getLogger("ivdocker")
 _LOOK_S = 5.0
 _END_NOTICE_S = 3.0
 """Seconds that look() waits for the watch to read the log and the state of a container that has ended."""
-_READ_LOG_S = 10.0
+_READ_LOG_S = 30.0
 _START_S = 20.0
 """Seconds that stop() waits for a docker run in another thread."""
 _REMOVE_S = 10.0

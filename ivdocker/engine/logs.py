@@ -13,6 +13,7 @@ from ivdocker.process.run import Child
 HEAD_BYTES = 256 * 1024
 TAIL_BYTES = 1024 * 1024
 _LINE_BYTES = 4096
+_DOCKERS_ERROR = re.compile(r"(?m)^Error(?: response from daemon)?: [^\n]*\n?\Z")
 
 
 class LogBuffer:
@@ -68,7 +69,9 @@ class LogFollower:
     def text(self) -> str:
         """The log so far: stdout and stderr in the order of arrival."""
         with self._lock:
-            return self._buffer.text()
+            text = self._buffer.text()
+        # What docker says of a container that is gone is not the server's.
+        return _DOCKERS_ERROR.sub("", text) if self.returncode else text
 
     def close(self) -> None:
         """Stop following. The text read so far stays available."""

@@ -177,7 +177,7 @@ def test_a_container_that_is_created_is_looked_at_more_than_once_a_second(
     engine.faults(*({"verb": "inspect", "nth": nth, "stdout": created} for nth in range(1, 31)))
     run = runner(model())
     run.Start()
-    run.WaitUntilRunning(time.time() + 10)
+    run.WaitUntilRunning(time.time() + 25)
     assert run.GetEndpoint().startswith("127.0.0.1:")
     assert len(engine.calls("inspect")) > 30
 

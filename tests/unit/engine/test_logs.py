@@ -58,3 +58,10 @@ def test_following_ends_when_it_is_closed() -> None:
     follower = follow("echo x; sleep 60")
     follower.close()
     assert follower.ended.is_set()
+
+
+def test_what_docker_says_of_a_container_that_is_gone_is_not_the_servers_log() -> None:
+    follower = follow("echo ready; echo 'Error response from daemon: No such container: x' >&2; exit 1")
+    follower.ended.wait(30)
+    follower.close()
+    assert follower.text() == "ready\n"
