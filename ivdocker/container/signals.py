@@ -171,7 +171,9 @@ class ShutdownGuard:
     def _install(self) -> None:
         if not _in_main_thread():
             if not self._said_unprotected:
-                log.warning("not in the main thread: SIGTERM will not stop the model server")
+                log.warning(
+                    "not in the main thread: a signal will not stop the model server; the watchdog removes it when the process has ended"
+                )
                 self._said_unprotected = True
             return
         self.hurry, self._seen = threading.Event(), []
