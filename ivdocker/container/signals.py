@@ -172,7 +172,8 @@ class ShutdownGuard:
         if not _in_main_thread():
             if not self._said_unprotected:
                 log.warning(
-                    "not in the main thread: a signal will not stop the model server; the watchdog removes it when the process has ended"
+                    "not in the main thread: a signal will not stop the model server; the watchdog removes it after the"
+                    " end of the process"
                 )
                 self._said_unprotected = True
             return
