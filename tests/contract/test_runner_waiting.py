@@ -25,6 +25,7 @@ from ivdocker import (
     ValidationFailed,
 )
 from ivdocker.container import tolerance
+from ivdocker.servers.records import ModelState
 from tests.conftest import Engine, ModelFactory, wait_until
 from tests.contract.conftest import PREDICT, RunnerFactory, in_threads, name_of, soon
 
@@ -72,7 +73,9 @@ def test_with_a_deadline_of_infinity_a_model_loads(
     run = runner(model())
     run.Start()
     run.WaitUntilRunning(NEVER)
-    binary.MakeClient(run.GetEndpoint()).WaitUntilModelLoaded(NEVER)
+    client = binary.MakeClient(run.GetEndpoint())
+    client.WaitUntilModelLoaded(NEVER)
+    assert client.GetModelState() is ModelState.AVAILABLE
 
 
 def test_with_a_deadline_of_infinity_a_stop_ends_the_wait(
@@ -147,7 +150,9 @@ def test_a_docker_call_that_fails_and_is_answered_next_ends_no_wait(
 ) -> None:
     engine.faults(*({"verb": "inspect", "nth": each, **AWAY} for each in nth))
     run = runner(model(load_seconds=2.5))
-    binary.MakeClient(running(run)).WaitUntilModelLoaded(soon())
+    client = binary.MakeClient(running(run))
+    client.WaitUntilModelLoaded(soon())
+    assert client.GetModelState() is ModelState.AVAILABLE
 
 
 def test_a_log_that_cannot_be_followed_at_first_ends_no_wait(
