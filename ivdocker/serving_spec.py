@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ivdocker.engine import client_settings
 from ivdocker.engine.client import Engine
 from ivdocker.engine.connect import connect
 from ivdocker.errors import UsageError
@@ -51,6 +50,8 @@ class LocalDockerConfig(NamedTuple):
 
     def connect(self, program: str = "docker") -> Engine:
         """The engine that it names, by that command line. Raises UsageError, which names the wrong setting."""
+        from ivdocker.engine import client_settings  # imports urllib, which a run without a ServingSpec does not need
+
         return connect(
             program,
             host=client_settings.host(self.client_base_url),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
@@ -67,7 +66,7 @@ def _record(value: Any, names: tuple[str, ...]) -> str:
 
 
 def _cpus(value: Any) -> str:
-    return f"{(Decimal(integer_of(value)) / 10**9).normalize():f}"
+    return f"{int(integer_of(value)) / 10**9:.9f}".rstrip("0").rstrip(".")
 
 
 def _security(value: Any) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 
 from ivdocker.errors import UsageError
@@ -18,7 +17,7 @@ def publish_address(wanted: str, remote_host: str | None) -> str:
     no address, or if the engine is remote and the address would be its loopback.
     """
     address = _resolved(wanted.strip()) if wanted.strip() else _LOOPBACK
-    if remote_host and ipaddress.ip_address(address).is_loopback:
+    if remote_host and (address.startswith("127.") or address == "::1"):
         raise UsageError(
             f"the engine is on another machine ({remote_host}), whose loopback cannot be reached from here; name an"
             f" address of that machine: {_SETTING} in the ServingSpec"
@@ -34,13 +33,18 @@ def _resolved(wanted: str) -> str:
 
 
 def _as_address(text: str) -> str | None:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    if getattr(address, "scope_id", None):
+    plain, zone, _ = text.partition("%")
+    address = _parsed(socket.AF_INET, plain) or _parsed(socket.AF_INET6, plain)
+    if address and zone:
         raise UsageError(f"{_SETTING} {text!r}: docker publishes on no address with a zone; leave out the part from %")
-    return str(address)
+    return address
+
+
+def _parsed(family: int, text: str) -> str | None:
+    try:
+        return socket.inet_ntop(family, socket.inet_pton(family, text))
+    except (OSError, ValueError):
+        return None
 
 
 def _address_of_name(name: str) -> str:
