@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -57,6 +58,8 @@ def main(argv: Sequence[str] | None = None, prepare: Prepare = lambda _command, 
 
 def run_and_exit() -> NoReturn:
     """Run main and exit at once: Python's normal cleanup of 400 modules would take 50 ms for nothing."""
+    # Imports create almost no garbage. Without this the search for it takes 12 to 28 ms (60 and 30 pairs of runs).
+    gc.set_threshold(200_000)
     try:
         exit_code = main(prepare=prepare)
     except SystemExit as error:
