@@ -17,8 +17,13 @@ from ivdocker.serving_spec import ServingSpec
 class LocalDockerRunner(BaseModelServerRunner):
     """One model server in one container. It uses docker's command line only.
 
-    ``model_path``: a folder or a URI. ``serving_binary``: our ServingBinary or TFX's. ``serving_spec``: a ServingSpec,
-    a dict, its JSON text, or TFX's message; only ``local_docker`` is read. ``options``: limits and engine.
+    ``model_path``: a folder or a URI. ``serving_binary``: our ServingBinary, TFX's, or one of your own, whose
+    ``MakeDockerRunParams`` gives parameters of docker-py. ``serving_spec``: a ServingSpec, a dict, its JSON text, or
+    TFX's message; only ``local_docker`` is read. ``options``: limits and engine.
+
+    Call Start(), WaitUntilRunning() and GetEndpoint() in this order, and Stop() at the end on every path. The wrong
+    order is an AssertionError. The errors that are raised have ``failure`` with a code, a message and a hint.
+
     The constructor makes paths absolute and looks at no file. Raises UsageError if the ``serving_spec`` cannot be read,
     or ``model_path`` is no path.
     """

@@ -27,7 +27,12 @@ class MountParams(TypedDict):
 
 
 class DockerRunParams(TypedDict, total=False):
-    """What TFX's ``MakeDockerRunParams`` returns: the parameters of ``docker run`` with docker-py's names."""
+    """What our binaries return from ``MakeDockerRunParams``: the parameters of ``docker run`` with docker-py's names.
+
+    A binary of your own may give any parameter of docker-py's ``containers.run()``: :mod:`ivdocker.container.docker_py`
+    says which are honoured, which are ignored, and which are refused by name. All stand in docker's command line, so
+    secrets belong in ``RunOptions.env``.
+    """
 
     image: str
     command: list[str]

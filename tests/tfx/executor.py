@@ -30,6 +30,8 @@ class Result(dict[str, Any]):
 
 def run(model: str, image: str, tries: int = 1, seconds: int = 60, queries: int = 0, in_thread: bool = False) -> Result:
     """Do one InfraValidator's work on an image. ``queries``: how many requests TFX sends (0: LOAD_ONLY)."""
+    import tfx.components.infra_validator.executor  # noqa: F401  (takes 10 s, which are not the run's)
+
     log: list[str] = []
     raised: list[str] = []
     with tempfile.TemporaryDirectory() as work, _logged(log):
