@@ -51,9 +51,9 @@ def _mount(fields: Mapping[str, Any], model: str) -> Mount:
 
 
 def _check_model(source: str, read_only: bool, model: str, remedy: str) -> None:
-    """A server that writes into the model's folder changes what was validated."""
+    """A server that writes into the model's folder, or one around it, changes what was validated."""
     real, folder = os.path.realpath(source), os.path.realpath(model)
-    if not read_only and (real == folder or real.startswith(folder + os.sep)):
+    if os.path.isabs(source) and not read_only and os.path.commonpath([real, folder]) in (real, folder):
         raise Wrong(f"the server could write into the model's folder {source}; give it {remedy}")
 
 

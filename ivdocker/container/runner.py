@@ -21,8 +21,8 @@ class LocalDockerRunner(BaseModelServerRunner):
     ``MakeDockerRunParams`` gives parameters of docker-py. ``serving_spec``: a ServingSpec, a dict, its JSON text, or
     TFX's message; only ``local_docker`` is read. ``options``: limits and engine.
 
-    Call Start(), WaitUntilRunning() and GetEndpoint() in this order, and Stop() at the end on every path. The wrong
-    order is an AssertionError. The errors that are raised have ``failure`` with a code, a message and a hint.
+    Call Start(), WaitUntilRunning() and GetEndpoint() in this order, and Stop() at the end on every path. A second
+    Start(), WaitUntilRunning() before Start(), and GetEndpoint() before the server runs raise AssertionError.
 
     The constructor makes paths absolute and looks at no file. Raises UsageError if the ``serving_spec`` cannot be read,
     or ``model_path`` is no path.

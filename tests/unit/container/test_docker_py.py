@@ -90,8 +90,11 @@ def test_a_parameter_is_refused_by_its_name(params: dict[str, Any], reason: str)
     assert "\n" not in str(caught.value)
 
 
-def test_the_model_is_never_writable(tmp_path: Any) -> None:
-    mount = {"Target": "/t", "Source": str(tmp_path), "Type": "bind", "ReadOnly": False}
-    for params in ({"mounts": [mount]}, {"volumes": {str(tmp_path): {"bind": "/t"}}}):
+@pytest.mark.parametrize("place", [".", "1", ".."])
+def test_the_model_is_never_writable(tmp_path: Any, place: str) -> None:
+    """Nor a version of it, nor the folder around it."""
+    source = str(tmp_path / place)
+    mount = {"Target": "/t", "Source": source, "Type": "bind", "ReadOnly": False}
+    for params in ({"mounts": [mount]}, {"volumes": {source: {"bind": "/t"}}}):
         with pytest.raises(UsageError, match="could write into the model's folder"):
             docker_py.read({"image": "i", **params}, str(tmp_path), dialect_of("docker"))
