@@ -36,6 +36,8 @@ def read(state: str) -> list[dict[str, Any]]:
 
     try:
         with open(os.path.join(state, "journal.jsonl"), encoding="utf-8") as file:
+            # A call may be writing its line just now.
+            fcntl.flock(file, fcntl.LOCK_SH)
             return [json.loads(line) for line in file]
     except FileNotFoundError:
         return []
