@@ -34,6 +34,7 @@ EnvironmentCode = Literal[
     "platform-mismatch",
     "mount-not-found",
     "port-unavailable",
+    "endpoint-unreachable",
     "gpu-unavailable",
     "disk-full",
     "engine-error",

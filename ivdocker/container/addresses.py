@@ -28,7 +28,7 @@ def addresses(
 
 def _address(state: ContainerState, port: int, remote_host: str | None, own_network: str | None) -> str | None:
     if own_network:
-        host = state.addresses.get(own_network)
+        host = state.addresses.get(own_network, "").partition("/")[0]
         return f"{host}:{port}" if host else None
     if state.network_mode == "host":
         return f"{remote_host or '127.0.0.1'}:{port}"

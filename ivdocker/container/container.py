@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from ivdocker import clock, http
 from ivdocker.ahead import Ahead
 from ivdocker.container import judge, labels, removal, session
-from ivdocker.container.addresses import addresses
 from ivdocker.container.arrival import Arrival
 from ivdocker.container.launch import Launch
 from ivdocker.container.network import OfflineNetwork
 from ivdocker.container.options import GRACE_S, RunOptions
 from ivdocker.container.plan import Server, container_spec, server_of
+from ivdocker.container.reach import Reach
 from ivdocker.container.signals import guard
 from ivdocker.container.state import End, State
 from ivdocker.container.usage import IdleGauge, UsageWatch
@@ -190,6 +190,7 @@ class Container:
         self.check()
         if verdict:
             raise verdict
+        self._reach.look()
 
     def log(self) -> str:
         """The server's log so far: the beginning (256 KiB) and the end (1 MiB), stdout and stderr in order of arrival.
@@ -229,6 +230,10 @@ class Container:
     def _server(self) -> Server:
         return server_of(self._binary)
 
+    @cached_property
+    def _reach(self) -> Reach:
+        return Reach(self._engine, self._server.ports, self.name if self._options.offline else None)
+
     def _acquire(self) -> None:
         """Register each clean-up function before its resource can exist. The last one registered runs first."""
         options, ends = self._options, self._ends
@@ -250,6 +255,8 @@ class Container:
             network.create(here)
         loading = Ahead(http.load, "http")
         ends.callback(loading.wait)
+        if spec.network == "host":
+            self._reach.check_free()
         ends.callback(self._left.try_, self._remove)
         self._launch.run(spec, self._stopping, here.guard_child)
         if self._state in (State.STOPPING, State.ENDED):
@@ -376,18 +383,16 @@ class Container:
                 pattern = explain.fatal_pattern(server.log_patterns)
                 # In the host's network anybody may listen there.
                 http_port = None if self._spec and self._spec.network == "host" else server.ports.get("http")
-                self._watch = ContainerWatch(self._engine, self.name, pattern, http_port, self._news)
+                self._watch = ContainerWatch(self._engine, self.name, pattern, http_port, self._news, self._reach.http)
             return self._watch
 
     def _endpoint_of(self, state: ContainerState) -> Endpoint | None:
         """The endpoint. None while a port has no binding yet."""
-        server = self._server
-        own_network = self.name if self._options.offline else None
-        found = addresses(state, server.ports, self._engine.remote_host, own_network)
+        server, found = self._server, self._reach.find(state)
         if found is None:
             return None
         main = next(protocol for protocol, port in server.ports.items() if port == server.main_port)
         gauge = IdleGauge(state, self._engine)
         endpoint = Endpoint(found[main], found, self.check, self.log_so_far, self._pause, gauge.is_idle)
-        endpoint.look = self.look
+        endpoint.look, endpoint.vouch = self.look, self._reach.vouch
         return endpoint

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+from collections.abc import Callable
 
 from ivdocker import clock
 from ivdocker.ahead import Ahead, in_thread
+from ivdocker.container import reach
 from ivdocker.container.tolerance import Tolerance
 from ivdocker.engine import proc_net
 from ivdocker.engine.client import Engine, EngineError
@@ -29,6 +31,8 @@ _AFTER_LOG_END_S = 0.02
 _UNREADABLE_LOG_S = 0.2
 _LAST_LINES_S = 1.0
 _EXEC_S = 5.0
+_REFUSALS = 2
+"""How often, with a pause, a server that listens must not be reached before that is believed."""
 
 
 class ContainerWatch:
@@ -41,6 +45,7 @@ class ContainerWatch:
         pattern: re.Pattern[bytes] | None,
         http_port: int | None,
         news: threading.Event,
+        published: Callable[[], str | None],
     ) -> None:
         self.end: ContainerState | None = None
         """The state of a container that ended by itself. None while it runs."""
@@ -55,6 +60,10 @@ class ContainerWatch:
         may end a followed log before its last lines."""
         self.loopback_port: int | None = None
         """The HTTP port, if the server listens on it only on the container's loopback address."""
+        self.unreachable: tuple[str, int] | None = None
+        """Where the HTTP port is published, and the port, if the server listens but is not reached there."""
+        self._published = published
+        self._refusals = 0
         self._http_port = http_port
         self._engine = engine
         self._name = name
@@ -160,13 +169,25 @@ class ContainerWatch:
         table = None
         with contextlib.suppress(EngineError):
             table = self._engine.exec(self._name, ["cat", "/proc/net/tcp", "/proc/net/tcp6"], timeout_s=_EXEC_S)
-        hosts = proc_net.listeners(table, self._http_port) if table is not None else []
+        every = proc_net.listeners(table) if table is not None else []
+        hosts = [each.address for each in every if each.port == self._http_port]
         if hosts and all(host.is_loopback for host in hosts):
             self.loopback_port = self._http_port
             self._news.set()
-        if hosts or table is None:
+        if table is None or (hosts and not self._is_refused(self._http_port)):
             self._http_port = None
         return table is not None
+
+    def _is_refused(self, port: int) -> bool:
+        """Whether a server that listens must be looked for again, because nobody answers where it is published."""
+        address = None if self.loopback_port else self._published()
+        if address is None or not reach.refuses(address):
+            return False
+        self._refusals += 1
+        if self._refusals >= _REFUSALS:
+            self.unreachable = address, port
+            self._news.set()
+        return True
 
     def _look(self, log_has_ended: bool) -> bool:
         """Inspect the container once. Return whether the watch is over."""

@@ -105,6 +105,37 @@ def not_running(seconds: float, seen: str) -> Failure:
     )
 
 
+def port_taken(port: int) -> Failure:
+    """Return the failure of a server in the host's network, where another process has its port."""
+    text = f"another process of this machine listens on port {port}, so an answer would not be this server's"
+    hint = f"find it with ss -ltnp 'sport = :{port}', and end it; or leave out --network host"
+    return Failure("port-unavailable", text, hint)
+
+
+_WHERE = (
+    "the engine runs on another machine, or this process in a container or network of its own: run ivdocker where the"
+    " engine runs, give this container the engine's network (docker run --network host), or name the engine's machine"
+    " (DOCKER_HOST, or local_docker.host_ip_address in a ServingSpec)"
+)
+
+
+def unreachable(address: str, port: int | None = None) -> Failure:
+    """Return the failure of a server that nobody reaches where the engine says that its port is published.
+
+    ``port``: the one on which it listens, if that is known.
+    """
+    text = f"{address}, where the engine has published the server's port, cannot be reached from here"
+    seen = f", though the server listens on port {port} in its container" if port else ""
+    return Failure("endpoint-unreachable", text + seen, _WHERE)
+
+
+def not_attached(address: str) -> Failure:
+    """Return the failure of a container in a network that this machine is not in. ``address``: with prefix length."""
+    text = f"this machine is not in the container's network: its address {address.partition('/')[0]} lies elsewhere"
+    hint = "--offline needs an engine whose bridge networks are this machine's; run ivdocker where the engine runs"
+    return Failure("endpoint-unreachable", text, hint)
+
+
 def loopback_listener(port: int) -> Failure:
     """Return the failure of a server that accepts connections only from inside its own container."""
     return Failure(

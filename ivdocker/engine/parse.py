@@ -56,7 +56,7 @@ class ContainerState(NamedTuple):
     bindings: Mapping[int, tuple[Binding, ...]]
     network_mode: str
     addresses: Mapping[str, str] = MappingProxyType({})
-    """The container's address by network; networks without an address are left out."""
+    """The container's address by network, as ``address/prefix length``; networks without an address are left out."""
 
     @property
     def has_ended(self) -> bool:
@@ -229,8 +229,8 @@ def _records(output: bytes) -> list[Any]:
 
 
 def _addresses(networks: Mapping[str, Any]) -> dict[str, str]:
-    found = {str(name): str((network or {}).get("IPAddress") or "") for name, network in networks.items()}
-    return {name: address for name, address in found.items() if address}
+    found = {str(name): network for name, network in networks.items() if network and network.get("IPAddress")}
+    return {name: f"{each['IPAddress']}/{int(each.get('IPPrefixLen') or 32)}" for name, each in found.items()}
 
 
 def _words(value: Any) -> tuple[str, ...]:

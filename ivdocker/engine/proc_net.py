@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import ipaddress
 import sys
+from typing import NamedTuple
 
 _LISTEN = "0A"
 
 
-def listeners(table: str, port: int) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """The addresses of all sockets that listen on the port. Lines that do not parse are skipped."""
+class Listener(NamedTuple):
+    """A socket that listens. ``inode``: its number, by which the processes that hold it are found."""
+
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address
+    port: int
+    inode: str
+
+
+def listeners(table: str) -> list[Listener]:
+    """All sockets that listen. Lines that do not parse are skipped."""
     found = []
     for line in table.splitlines():
         fields = line.split()
-        if len(fields) < 4 or fields[3] != _LISTEN:
+        if len(fields) < 10 or fields[3] != _LISTEN:
             continue
         address, _, number = fields[1].partition(":")
         try:
-            if int(number, 16) == port:
-                found.append(_address(address))
+            found.append(Listener(_address(address), int(number, 16), fields[9]))
         except ValueError:
             continue
     return found

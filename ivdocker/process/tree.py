@@ -25,11 +25,20 @@ def tree_usage(pid: int, cgroup: str | None = None) -> TreeUsage | None:
     all processes of the machine.
     """
     memory, peak, cpu = 0, 0, 0.0
-    for each in _listed(cgroup) or (pid, *descendants(pid)):
+    for each in _listed(cgroup) or _family(pid):
         with contextlib.suppress(OSError, ValueError, LookupError):
             resident, highest = _memory(each)
             memory, peak, cpu = memory + resident, max(peak, highest), cpu + _cpu_seconds(each)
     return TreeUsage(memory, peak, cpu) if memory else None
+
+
+def processes_of(pid: int) -> list[int]:
+    """The pids of all processes in the control group of the process, or else of the process and its descendants."""
+    return _listed(cgroup_of(pid)) or _family(pid)
+
+
+def _family(pid: int) -> list[int]:
+    return [pid, *descendants(pid)]
 
 
 def cgroup_of(pid: int) -> str | None:

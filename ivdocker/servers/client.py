@@ -161,9 +161,11 @@ class BaseModelServerClient(abc.ABC):
                 continue
             readiness, asked = self.probe(limit.earlier(PROBE_TIMEOUT_S)), clock.Stopwatch()
             if readiness.state is ModelState.AVAILABLE:
+                self.endpoint.vouch()
                 return
             if readiness.state is ModelState.UNAVAILABLE:
                 self.endpoint.check()
+                self.endpoint.vouch()
                 raise error_for(self._unavailable(readiness))
             # A probe that the deadline cut short says less than the one before it.
             last = readiness if last is None or limit.remaining else last

@@ -146,6 +146,8 @@ def _check(job: Job, extras: _Extras) -> None:
     for name, value in wanted.items():
         if value and not job.has_requests:
             raise UsageError(f"{name} without requests to send: give --requests FILE or --synthesize")
+    if extras.jobs > 1 and job.options.network == "host":
+        raise UsageError("in the host's network all images would have the same ports: leave --jobs out")
     if extras.find_memory and job.options.memory:
         raise UsageError("--find-memory looks for a limit: leave --memory out")
     if extras.record is not None and job.budgets.error_rate:

@@ -31,7 +31,8 @@ from tests.unit.report.samples import FAILURE
 
 DESIGN_ENVIRONMENT = (
     "engine-missing engine-unreachable engine-permission engine-timeout image-not-found registry-denied pull-stalled"
-    " platform-mismatch mount-not-found port-unavailable gpu-unavailable disk-full engine-error no-request"
+    " platform-mismatch mount-not-found port-unavailable endpoint-unreachable gpu-unavailable disk-full"
+    " engine-error no-request"
 )
 DESIGN_MODEL = (
     "model-not-found container-exited out-of-memory illegal-instruction model-load-failed load-timeout not-listening"

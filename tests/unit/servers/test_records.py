@@ -22,7 +22,7 @@ def endpoint(calls: list[str]) -> Endpoint:
         pause=lambda seconds: calls.append(f"pause {seconds}"),
         is_idle=lambda: True,
     )
-    made.look = lambda: calls.append("look")
+    made.look, made.vouch = (lambda: calls.append("look")), (lambda: calls.append("vouch"))
     return made
 
 
@@ -30,6 +30,7 @@ def use(used: Endpoint) -> tuple[str | None, bool]:
     used.check()
     used.pause(0)
     used.look()
+    used.vouch()
     return used.log(), used.is_idle()
 
 
@@ -40,7 +41,7 @@ def test_a_copied_endpoint_works_as_the_original_does(make: type[Endpoint]) -> N
     copied = make(original)
     assert (copied, copied.addresses) == (original, original.addresses)
     assert use(copied) == ("log", True)
-    assert calls == ["check", "pause 0", "look"]
+    assert calls == ["check", "pause 0", "look", "vouch"]
     copied.addresses["http"] = "elsewhere"
     assert original.http == "127.0.0.1:2"
 
