@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ivdocker import clock
+from ivdocker.servers import ready_body
 from ivdocker.servers.base import BY_USER, DockerRunParams, Selection, ServingBinary, bind
 from ivdocker.servers.client import BaseModelServerClient, error_text
 from ivdocker.servers.records import ModelState, Readiness, Routes
@@ -56,7 +57,7 @@ class HttpClient(BaseModelServerClient):
         if isinstance(response, Readiness):
             return response
         if 200 <= response.status < 300:
-            return Readiness(ModelState.AVAILABLE)
+            return ready_body.judge(response)
         text = f"HTTP {response.status} on {self._routes.ready}: {error_text(response)}"
         return Readiness(ModelState.NOT_READY, text)
 

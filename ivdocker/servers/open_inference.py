@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from ivdocker import clock, http
 from ivdocker.errors import UsageError
+from ivdocker.servers import ready_body
 from ivdocker.servers.client import BaseModelServerClient, error_text
 from ivdocker.servers.records import ModelState, Readiness, Tensor
 
@@ -31,8 +32,8 @@ class OpenInferenceClient(BaseModelServerClient):
         if response.status == 404:
             return self._unknown(response)
         self._unknown_for = None
-        if response.status == 200 and not _says_not_ready(response):
-            return Readiness(ModelState.AVAILABLE)
+        if response.status == 200:
+            return ready_body.judge(response)
         text = error_text(response)
         return Readiness(ModelState.NOT_READY, f"HTTP {response.status}{f': {text}' if text else ''}")
 
@@ -70,15 +71,6 @@ class OpenInferenceClient(BaseModelServerClient):
         detail = f"the server does not know it ({error_text(response)})"
         is_final = self._unknown_for.seconds >= self.unknown_s
         return Readiness(ModelState.UNAVAILABLE if is_final else ModelState.NOT_READY, detail, "model-not-found")
-
-
-def _says_not_ready(response: http.Response) -> bool:
-    """Whether a response with status 200 says that the model is not ready, as KServe's ``{"ready": false}`` does."""
-    try:
-        record = response.json()
-    except ValueError:
-        return False
-    return isinstance(record, dict) and record.get("ready") is False
 
 
 def _input(tensor: Tensor, data: Any) -> dict[str, Any]:

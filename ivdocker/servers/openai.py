@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from ivdocker import clock, http
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
+from ivdocker.servers import ready_body
 from ivdocker.servers.base import (
     BY_USER,
     SAVE_LOG,
@@ -57,8 +58,10 @@ class Flavour(NamedTuple):
     environment: Mapping[str, str] = MappingProxyType({})
 
 
+_NAMING = "--served-model-name={name}"
+
 FLAVOURS = (
-    Flavour(r"vllm", 8000, ("--model={path}", "--served-model-name={name}")),
+    Flavour(r"vllm", 8000, ("--model={path}", _NAMING)),
     Flavour(r"text-generation-(inference|launcher)|\btgi\b", 80, ("--model-id={path}", "--port=80")),
     Flavour(
         r"llama[._-]?cpp|llama-server",
@@ -75,7 +78,7 @@ FLAVOURS = (
         30000,
         (
             *("python3", "-m", "sglang.launch_server", "--host=0.0.0.0", "--port=30000"),
-            *("--model-path={path}", "--served-model-name={name}"),
+            *("--model-path={path}", _NAMING),
         ),
     ),
 )
@@ -199,19 +202,24 @@ class OpenAI(ServingBinary):
         }
 
     def MakeClient(self, endpoint: str) -> OpenAIClient:
-        return OpenAIClient(endpoint, self.model_name)
+        return OpenAIClient(endpoint, self.model_name, _NAMING in self._flavour.command)
 
 
 class OpenAIClient(BaseModelServerClient):
     """A client of the OpenAI API.
 
     A body with ``messages`` goes to /v1/chat/completions, any other to /v1/completions. A body without ``model`` gets
-    the name of the server's first model.
+    the model's name if the server lists it, else that of the first model in the list.
     """
 
     volatile_paths = ("$.id", "$.created", "$.system_fingerprint")
     _served: str | None = None
-    """The first model in the server's list; None when the list is not known."""
+    """The model in the server's list that gets the requests; None when the list is not known."""
+
+    def __init__(self, endpoint: str, model_name: str, was_named: bool = False) -> None:
+        """``was_named``: the server was told to serve the model by this name, and must."""
+        super().__init__(endpoint, model_name)
+        self._was_named = was_named
 
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
         """Ready means healthy, and with a model in the list of models. If the server shows that list only to clients
@@ -221,14 +229,21 @@ class OpenAIClient(BaseModelServerClient):
             return health
         if health.status != 200:
             return Readiness(ModelState.NOT_READY, f"HTTP {health.status}: {error_text(health) or 'not healthy'}")
+        said = ready_body.judge(health)
+        if said.state is not ModelState.AVAILABLE:
+            return said
         models = self._state_of("/v1/models", deadline)
         if isinstance(models, Readiness):
             return models
         if models.status not in (401, 403):
-            self._served = _first_model(models)
-            if self._served is None:
+            served = _models(models)
+            if not served:
                 text = f"the server is healthy but lists no model ({error_text(models)})"
                 return Readiness(ModelState.NOT_READY, text)
+            if self._was_named and self.model_name not in served:
+                text = f"the server was told --served-model-name={self.model_name}, but serves {', '.join(served)}"
+                return Readiness(ModelState.UNAVAILABLE, text, "model-not-found")
+            self._served = self.model_name if self.model_name in served else served[0]
         return Readiness(ModelState.AVAILABLE)
 
     def ready_path(self) -> str:
@@ -264,11 +279,12 @@ def _flavour(words: str) -> Flavour:
     return next((each for each in FLAVOURS if re.search(each.name, words, re.IGNORECASE)), _OTHER)
 
 
-def _first_model(response: http.Response) -> str | None:
+def _models(response: http.Response) -> list[str]:
+    """The names in the server's list of models; empty when it is none."""
     try:
-        return str(response.json()["data"][0]["id"])
+        return [str(each["id"]) for each in response.json()["data"]]
     except (ValueError, LookupError, TypeError):
-        return None
+        return []
 
 
 def _gguf(model_path: str) -> str:

@@ -12,6 +12,11 @@ from ivdocker.requests.judge.compare import NOT_FINITE
 from ivdocker.requests.model import Request
 from ivdocker.text import one_line
 
+_ABOUT_ERRORS = frozenset(
+    {"code", "detail", "details", "error", "errors", "message", "object", "param", "status", "type"}
+)
+"""The keys of a response that is about an error and nothing else."""
+
 
 def error_in(request: Request, answer: Any) -> str | None:
     """Return the error that a response with HTTP status 200 reports. None: there is no error, or ``expect`` wants one.
@@ -19,19 +24,52 @@ def error_in(request: Request, answer: Any) -> str | None:
     These are errors:
 
     - ``{"error": ...}`` with a string, an object or a list (TensorFlow Serving, Triton, the OpenAI API)
-    - an ``error`` of any kind beside ``"status": "failed"`` (Cog)
+    - ``{"errors": [...]}`` with strings or objects
+    - an ``error`` of any kind beside ``"status": "failed"`` (Cog), and ``"status": "error"`` without any output
+    - ``{"object": "error", "message": ...}`` (vLLM)
     - ``{"code": 503, "type": ..., "message": ...}`` (TorchServe)
+    - a list of objects of these forms and of nothing else, also as ``predictions`` or ``outputs``
+    - no ``choices`` for a prompt (the OpenAI API)
 
     A number in ``error`` is not an error, because it can just as well be an output of the model.
     """
-    if not isinstance(answer, dict) or _expects(request, "error") or _expects(request, "status"):
+    if isinstance(answer, list):
+        return None if request.expect is not None else _error_in_all(answer)
+    if not isinstance(answer, dict) or any(_expects(request, key) for key in ("error", "errors", "status", "object")):
         return None
-    error = answer.get("error")
+    found = _error(answer) or _torchserve_error(answer)
+    for key in ("predictions", "outputs"):
+        found = found or (None if _expects(request, key) else _error_in_all(answer.get(key)))
+    return found or _no_choices(request, answer)
+
+
+def _error(answer: dict[str, Any]) -> str | None:
+    error, status = answer.get("error"), answer.get("status")
     if error is True or (error and isinstance(error, (str, dict, list))):
         return _text(error)
-    if "error" in answer and answer.get("status") == "failed":
-        return "its status is 'failed'"
-    return _torchserve_error(answer)
+    errors = answer.get("errors")
+    if isinstance(errors, list) and errors and all(isinstance(each, (str, dict)) for each in errors):
+        return _text(errors[0])
+    if answer.get("object") == "error":
+        return _text(answer)
+    # "failed" alone can be what a model predicts.
+    has_failed = {"error": True, "failed": len(answer) > 1, "failure": len(answer) > 1}.get(str(status).lower(), False)
+    if has_failed and ("error" in answer or set(answer) <= _ABOUT_ERRORS):
+        return f"its status is {status!r}" + (f": {_text(answer)}" if "message" in answer else "")
+    return None
+
+
+def _error_in_all(items: Any) -> str | None:
+    """The first error of a list that holds nothing but errors. A list with answers too is left to ``expect``."""
+    if not isinstance(items, list) or not items:
+        return None
+    found = [_error(item) if isinstance(item, dict) and set(item) <= _ABOUT_ERRORS else None for item in items]
+    return found[0] if all(found) else None
+
+
+def _no_choices(request: Request, answer: dict[str, Any]) -> str | None:
+    is_prompt = isinstance(request.body, dict) and ("prompt" in request.body or "messages" in request.body)
+    return "the list of choices is empty" if is_prompt and answer.get("choices") == [] else None
 
 
 def _torchserve_error(answer: dict[str, Any]) -> str | None:
@@ -55,9 +93,10 @@ def wrong_content(request: Request, answer: Any) -> str | None:
 def _not_finite(request: Request, answer: Any) -> str | None:
     """Find NaN and infinities, which the servers write without quotes. The string "NaN" can be a model's text.
 
-    They are allowed when the request has one too. null in a request counts as one, because it is a missing value.
+    They are allowed when the request has one too. null in a request counts as one, because it is a missing value. null
+    among the numbers of a response is one too: the JSON of MLServer and KServe has no other word for NaN.
     """
-    found = _find_leaf(answer, _is_not_finite)
+    found = _find_leaf(answer, _is_not_finite) or _null_number(answer)
     if found is None:
         return None
     known = [request.body, request.values, request.expect]
@@ -65,6 +104,22 @@ def _not_finite(request: Request, answer: Any) -> str | None:
         return None
     path, number = found
     return f"at {path}: {json.dumps(number)}, but the request has none"
+
+
+def _null_number(answer: Any) -> tuple[str, Any] | None:
+    """Path and value of the first null in the data of a floating-point output, or in a list of predictions."""
+    if not isinstance(answer, dict):
+        return None
+    places = {"$.predictions": answer.get("predictions")}
+    for at, output in enumerate(_list(answer, "outputs") or []):
+        if isinstance(output, dict) and str(output.get("datatype")).upper() in ("FP16", "FP32", "FP64", "BF16"):
+            places[f"$.outputs[{at}].data"] = output.get("data")
+    for place, data in places.items():
+        # An object in the list is left alone: a field of it may have no value.
+        found = _find_leaf(data, lambda leaf: leaf is None, into=(list,)) if isinstance(data, list) else None
+        if found:
+            return place + found[0].removeprefix("$"), None
+    return None
 
 
 def _is_not_finite(leaf: Any) -> bool:
@@ -75,8 +130,10 @@ def _may_be_not_finite(leaf: Any) -> bool:
     return leaf is None or _is_not_finite(leaf) or (isinstance(leaf, str) and leaf in NOT_FINITE)
 
 
-def _find_leaf(value: Any, is_wanted: Callable[[Any], bool]) -> tuple[str, Any] | None:
-    """Return path and value of the first leaf that is wanted.
+def _find_leaf(
+    value: Any, is_wanted: Callable[[Any], bool], into: tuple[type, ...] = (dict, list, tuple)
+) -> tuple[str, Any] | None:
+    """Return path and value of the first leaf that is wanted. ``into``: the types whose items are looked at.
 
     It does not use recursion, because a response can be nested more deeply than Python can recurse.
     """
@@ -92,7 +149,7 @@ def _find_leaf(value: Any, is_wanted: Callable[[Any], bool]) -> tuple[str, Any] 
         else:
             continue
         for key, item in items:
-            if isinstance(item, (dict, list, tuple)):
+            if isinstance(item, into):
                 waiting.append((_child_path(path, key), item))
             elif is_wanted(item):
                 return _child_path(path, key), item

@@ -15,7 +15,18 @@ from ivdocker.requests.send import SendOptions, send_all
 from ivdocker.servers.records import ModelState
 from ivdocker.servers.select import select_server
 from tests.unit.loopback import model_server
-from tests.unit.servers.helpers import AVAILABLE, NOT_READY, client_of, look, made, made_up, mounted, params, put
+from tests.unit.servers.helpers import (
+    AVAILABLE,
+    NOT_READY,
+    UNAVAILABLE,
+    client_of,
+    look,
+    made,
+    made_up,
+    mounted,
+    params,
+    put,
+)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +111,30 @@ def test_an_openai_server_is_ready_when_it_is_healthy_and_lists_a_model(
     assert found.state is state
     if health[0] == 503:
         assert "Loading model" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("image", "listed", "state"),
+    [
+        ("vllm/vllm-openai:v0.11.0", ["m"], AVAILABLE),
+        ("vllm/vllm-openai:v0.11.0", ["adapter", "m"], AVAILABLE),
+        ("vllm/vllm-openai:v0.11.0", ["facebook/opt-125m"], UNAVAILABLE),
+        ("lmsysorg/sglang:v0.5", ["other"], UNAVAILABLE),
+        ("ghcr.io/huggingface/text-generation-inference:3", ["/models/m"], AVAILABLE),
+        ("team/chat:1", ["other"], AVAILABLE),
+    ],
+)
+def test_the_name_that_the_server_was_told_is_the_one_it_serves(
+    tmp_path: Path, image: str, listed: list[str], state: ModelState
+) -> None:
+    with model_server() as server:
+        server.on("GET /health", b"").on("GET /v1/models", {"data": [{"id": name} for name in listed]})
+        client = made("openai", put(tmp_path / "m", {}), image=image).MakeClient(server.endpoint)
+        found = look(client)
+    assert found.state is state
+    if state is UNAVAILABLE:
+        assert found.code == "model-not-found"
+        assert listed[0] in found.detail
 
 
 def test_an_openai_request_names_the_model_that_the_server_lists() -> None:

@@ -31,6 +31,15 @@ V2 = {"inputs": [{"name": "x", "shape": [2], "datatype": "FP32", "data": [1.0, 2
             {"code": 503, "type": "InternalServerException", "message": "Prediction failed"},
             "503 InternalServerException: Prediction failed",
         ),
+        ({"object": "error", "message": "no such model", "type": "NotFoundError", "code": 404}, "no such model"),
+        ({"errors": [{"message": "out of range"}]}, "out of range"),
+        ({"errors": ["boom"], "outputs": []}, "boom"),
+        ({"status": "error"}, "its status is 'error'"),
+        ({"status": "error", "message": "no GPU"}, "its status is 'error': no GPU"),
+        ({"status": "failed", "detail": "x"}, "its status is 'failed'"),
+        ([{"error": "in a list"}], "in a list"),
+        ({"predictions": [{"error": "one"}, {"error": "two"}]}, "one"),
+        ({"outputs": [{"status": "error", "message": "bad"}]}, "its status is 'error': bad"),
     ],
 )
 def test_an_error_in_an_answer_is_found(answer: Any, text: str) -> None:
@@ -49,7 +58,13 @@ def test_an_error_in_an_answer_is_found(answer: Any, text: str) -> None:
         {"code": 200, "type": "x", "message": "fine"},
         {"code": "A", "type": "x", "message": "a word"},
         {"code": 500, "message": "of a model that sends messages", "type": "x", "to": "you"},
-        [{"error": "in a list"}],
+        [{"error": "in a list"}, {"score": 1}],
+        [{"error": "0.3", "label": "cat"}],
+        {"errors": [0.1, 0.2]},
+        {"errors": []},
+        {"status": "error", "score": 0.9},
+        {"choices": []},
+        {"object": "list", "data": []},
         "error",
         3.0,
         None,
@@ -161,3 +176,34 @@ def test_any_answer_can_be_checked(body: Any, answer: Any, leading: dict[str, in
     asked = Request(body, "f:1", leading=leading)
     for said in (error_in(asked, answer), wrong_content(asked, answer), wrong_content(asked, {"outputs": answer})):
         assert said is None or "\n" not in said
+
+
+def test_no_choices_for_a_prompt_are_an_error() -> None:
+    bodies: list[dict[str, Any]] = [{"prompt": "a"}, {"messages": []}]
+    for body in bodies:
+        assert error_in(request(body), {"object": "text_completion", "choices": []}) == "the list of choices is empty"
+    assert error_in(request({"prompt": "a"}), {"choices": [{"text": ""}]}) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "place"),
+    [
+        ({"predictions": [1.5, None]}, "$.predictions[1]"),
+        ({"predictions": [[None, None]]}, "$.predictions[0][0]"),
+        ({"outputs": [{"name": "y", "datatype": "FP32", "shape": [2], "data": [1.0, None]}]}, "$.outputs[0].data[1]"),
+    ],
+)
+def test_null_among_numbers_is_nan(answer: Any, place: str) -> None:
+    assert f"at {place}: null" in str(wrong_content(request({"instances": [1.0, 2.0]}), answer))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"predictions": [{"label": None, "score": 1.0}, {"label": "x", "score": 1.0}]},
+        {"outputs": [{"name": "y", "datatype": "BYTES", "shape": [1], "data": [None]}]},
+        {"outputs": [{"name": "y", "datatype": "FP32", "shape": [1], "data": [1.0], "parameters": None}]},
+    ],
+)
+def test_other_nulls_are_values(answer: Any) -> None:
+    assert wrong_content(request({"instances": [1.0, 2.0]}), answer) is None
