@@ -116,6 +116,10 @@ def _check_options(options: RunOptions) -> None:
         raise UsageError("the grace period must be a number of at least 0 seconds, not inf")
     if options.network == "none":
         raise UsageError("--network none leaves no way to reach the server")
+    if options.docker_args:
+        from ivdocker.container import docker_args  # few runs need it
+
+        docker_args.check(options.docker_args)
     if options.offline and options.network:
         raise UsageError(f"--offline makes its own network: leave --network {options.network} out")
 

@@ -261,12 +261,12 @@ def test_a_paused_container_can_be_stopped(engine: Engine, runner: RunnerFactory
 
 
 @pytest.mark.parametrize("engine", [pytest.param("docker", marks=pytest.mark.engine)], indirect=True)
-@pytest.mark.usefixtures("engine")
 def test_a_container_that_docker_starts_again_has_ended(
-    runner: RunnerFactory, binary: TensorFlowServing, model: ModelFactory
+    engine: Engine, runner: RunnerFactory, binary: TensorFlowServing, model: ModelFactory
 ) -> None:
-    """Its published ports change at each start. The fake has no --restart."""
-    run = runner(model(load_seconds=1, exit_during_load=3), docker_args=("--restart=always",))
+    """Its published ports change at each start. The fake has no docker update."""
+    run = runner(model(load_seconds=2, exit_during_load=3))
     client = binary.MakeClient(running(run))
+    engine.docker("update", "--restart=always", name_of(engine))
     with pytest.raises(JobAborted, match="the server ended by itself"):
         client.WaitUntilModelLoaded(soon())
