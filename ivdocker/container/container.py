@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ivdocker import clock, http
 from ivdocker.ahead import Ahead
-from ivdocker.container import judge, labels, removal, session
+from ivdocker.container import judge, labels, removal, session, workers
 from ivdocker.container.arrival import Arrival
 from ivdocker.container.launch import Launch
 from ivdocker.container.network import OfflineNetwork
@@ -191,6 +191,7 @@ class Container:
         if verdict:
             raise verdict
         self._reach.look()
+        workers.check(self._engine, self.name)
 
     def log(self) -> str:
         """The server's log so far: the beginning (256 KiB) and the end (1 MiB), stdout and stderr in order of arrival.

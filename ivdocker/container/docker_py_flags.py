@@ -72,8 +72,6 @@ def _cpus(value: Any) -> str:
 def _security(value: Any) -> tuple[str, ...]:
     found = texts_of(value)
     for text in found:
-        if re.fullmatch(r"no-new-privileges[:=]false", text):
-            raise Wrong("ivdocker always sets no-new-privileges; leave this one out")
         if re.match(r"seccomp[:=]\s*\{", text):
             raise Wrong(
                 "docker's command line reads a seccomp profile from a file: write seccomp=/path/to/profile.json"

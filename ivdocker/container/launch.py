@@ -13,6 +13,7 @@ from ivdocker.diagnosis import explain
 from ivdocker.diagnosis.explain import ContainerPresence
 from ivdocker.engine.argv import ContainerSpec
 from ivdocker.engine.client import Engine, EngineError, OnPull
+from ivdocker.errors import EnvironmentFailed
 from ivdocker.text import one_line
 
 log = logging.getLogger("ivdocker")
@@ -35,7 +36,8 @@ class Launch:
     ) -> None:
         """Create and start the container. ``cancel`` ends a pull. ``guarded(pid)`` is held while the pull runs.
 
-        Raises EngineError (a container may exist even then), Cancelled.
+        Raises EngineError (a container may exist even then), EnvironmentFailed for a limit that the engine left out,
+        Cancelled.
         """
 
         def pull() -> None:
@@ -66,3 +68,6 @@ class Launch:
         if warning:
             # For example: the image is for another platform, so it will be slow or will not run.
             log.warning("docker run: %s", one_line(warning))
+        discarded = explain.discarded_limit(warning)
+        if discarded:
+            raise EnvironmentFailed(failure=discarded)

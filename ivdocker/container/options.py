@@ -27,8 +27,9 @@ class RunOptions(NamedTuple):
       its command line. ``env_files``: files of variables, which docker reads.
     - ``memory``, ``shm_size``: sizes in docker's notation (``2g``). ``cpus``: a number (``1.5``). ``gpus``,
       ``platform``, ``user``, ``network``: as for docker run. ``docker_args``: more flags of docker run.
-    - ``hardened``: no capabilities, a read-only root, a limited number of processes. ``offline``: the container reaches
-      nothing outside this machine.
+    - ``hardened``: no capabilities and no new privileges, a read-only root, a limited number of processes.
+      ``offline``: the container reaches nothing outside this machine.
+    - ``init``: docker's init is process 1, so that an image whose shell script does not pass SIGTERM on ends at once.
     - ``graceful_stop``: SIGTERM must end the server with exit code 0 or 143. docker's init is left out, so that the
       image itself handles SIGTERM. ``grace_s``: seconds between SIGTERM and SIGKILL (default 10 for TFX's runner and
       with ``graceful_stop``, else 0.5).
@@ -48,6 +49,7 @@ class RunOptions(NamedTuple):
     user: str | None = None
     network: str | None = None
     hardened: bool = False
+    init: bool = True
     docker_args: tuple[str, ...] = ()
     grace_s: float | None = None
     keep: bool = False

@@ -104,7 +104,7 @@ def container_spec(
         ports=ports,
         more_ports=more_ports,
         publish_address=publish_address(engine.publish_address, remote_host),
-        init=params.init is not False and not options.graceful_stop,
+        init=options.init and params.init is not False and not options.graceful_stop,
         platform=options.platform or params.platform,
         network=network,
         flags=_flags(options, engine.dialect, params),
@@ -146,6 +146,14 @@ def _environment(servers: Mapping[str, str], users: Mapping[str, str]) -> tuple[
     return {**{key: value for key, value in servers.items() if key not in secret}, **plain}, secret
 
 
+_HARDENED = (
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+    "--read-only",
+    "--tmpfs=/tmp",
+    "--pids-limit=1024",
+)
+
 _REPLACES = {
     "memory": ("--memory", "--memory-swap"),
     "cpus": ("--cpus", "--cpu-period", "--cpu-quota"),
@@ -168,6 +176,6 @@ def _flags(options: RunOptions, dialect: Dialect, params: RunParams) -> tuple[st
         "user": options.user,
     }
     gpus = gpu_flags(dialect, options.gpus) if options.gpus else params.gpus
-    hardened = ("--cap-drop=ALL", "--read-only", "--tmpfs=/tmp", "--pids-limit=1024") if options.hardened else ()
+    hardened = _HARDENED if options.hardened else ()
     users = (f"--{name}={value}" for name, value in valued.items() if value)
     return (*binarys, *users, *gpus, *hardened, *options.docker_args)

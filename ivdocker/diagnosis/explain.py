@@ -22,6 +22,7 @@ _BEFORE_CAUSE = 6
 """How many of these lines come before the line that names the cause. The others come after it."""
 
 _LINE_LENGTH = 400
+_MORE_MEMORY = "give the container more with --memory, or use a smaller model"
 _ABOUT_IMAGE = ("image-not-found", "registry-denied", "platform-mismatch")
 _BEFORE_CREATE = ("engine-unreachable", "engine-permission", "image-not-found")
 """With these failures ``docker run`` has not created a container."""
@@ -53,6 +54,28 @@ def no_more_processes(reason: str) -> Failure:
     """Return the failure of a machine that refuses another process or thread."""
     hint = "raise the limit of processes (ulimit -u; in a container --pids-limit), or end others"
     return Failure("engine-error", f"this machine has no process or thread left: {reason}", hint)
+
+
+_DISCARDED = re.compile(
+    r"(?im)^(?:WARNING: |time=\S+ level=warning msg=\")?(?P<text>.*(?:discarded|"
+    r"limits? (?:are |is )?(?:not supported|ignored)|"
+    r"Limiting \S+ not supported|without cgroup).*?)\"?$"
+)
+
+
+def discarded_limit(warning: str) -> Failure | None:
+    """Return the failure of a limit that the engine did not set, by what docker run warned of. None: it set all."""
+    found = _DISCARDED.search(warning)
+    if found is None:
+        return None
+    hint = "enable the control group that it names on the engine's machine, or leave the limit out"
+    return Failure("engine-error", f"the engine left a limit out: {one_line(found['text'])}", hint)
+
+
+def killed_worker() -> Failure:
+    """Return the failure of a server that lives on after the kernel has killed a process of it."""
+    text = "a process of the server ran out of memory and was killed by the kernel, while the server itself lives on"
+    return Failure("out-of-memory", text, _MORE_MEMORY, oom_killed=True)
 
 
 ContainerPresence = Literal["none", "possible", "late", "certain"]
@@ -189,7 +212,7 @@ def signal_name(exit_code: int) -> str | None:
 
 def _killed_by_kernel(state: ContainerState, log: str, how: str) -> Failure | None:
     if state.oom_killed:
-        hint = "give the container more with --memory, or use a smaller model"
+        hint = _MORE_MEMORY
         text = f"the server ran out of memory and was killed by the kernel ({how})"
         return Failure("out-of-memory", text, hint, log_tail=log_tail(log))
     if signal_name(state.exit_code) == "SIGILL":

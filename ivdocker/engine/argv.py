@@ -69,7 +69,7 @@ def run_in_foreground(spec: ContainerSpec) -> list[str]:
 
 
 def _settings(spec: ContainerSpec) -> list[str]:
-    argv = [*(["--init"] if spec.init else []), "--security-opt=no-new-privileges"]
+    argv = ["--init"] if spec.init else []
     argv += [f"--env={key}={value}" for key, value in spec.env.items()]
     argv += [f"--env={key}" for key in (*spec.secret_env, *spec.unset)]
     argv += [f"--env-file={path}" for path in spec.env_files]

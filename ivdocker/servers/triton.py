@@ -5,6 +5,8 @@ Facts: log lines and responses are those of Triton 2.51.0 (24.10).
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +20,8 @@ from ivdocker.servers.client import JSON, error_text
 from ivdocker.servers.open_inference import OpenInferenceClient
 from ivdocker.servers.records import ModelState, Readiness, Tensor
 from ivdocker.servers.text_proto import texts
+
+log = logging.getLogger("ivdocker")
 
 _REPOSITORY = "/models"
 _CONFIG = "config.pbtxt"
@@ -117,10 +121,11 @@ class Triton(ServingBinary):
 
     def MakeDockerRunParams(self, model_path: str, needs_mount: bool) -> DockerRunParams:
         repository = _REPOSITORY if needs_mount else model_path
+        if needs_mount:
+            _warn_of_name(ModelPath(model_path), self.model_name)
         return {
             "image": self.image,
-            # By default an idle connection of another client would delay the server's end by 30 s.
-            "command": ["tritonserver", f"--model-repository={repository}", "--exit-timeout-secs=5"],
+            "command": ["tritonserver", f"--model-repository={repository}"],
             "mounts": _mounts(ModelPath(model_path), self.model_name) if needs_mount else [],
             # A few Python models use up docker's default of 64 MiB.
             "shm_size": "256m",
@@ -136,6 +141,18 @@ def _model_name(model: ModelPath) -> str:
     except OSError:
         named = None
     return named or model.default_name
+
+
+def _warn_of_name(model: ModelPath, name: str) -> None:
+    """Say what mounting the folder under the model's name hides."""
+    folder = os.path.basename(str(_model_folder(model)).rstrip("/"))
+    if not _is_repository(model) and _model_name(model) == name != folder:
+        log.warning(
+            "the folder is named %r, and its config.pbtxt says %r: it is mounted under that name, without which Triton"
+            " refuses the model",
+            folder,
+            name,
+        )
 
 
 def _name_in(config: str) -> str | None:

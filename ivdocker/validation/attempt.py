@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ivdocker import clock
+from ivdocker.container import workers
 from ivdocker.container.container import Container
 from ivdocker.diagnosis import log_errors
 from ivdocker.diagnosis import stop as stop_diagnosis
@@ -162,6 +163,8 @@ class _Attempt:
 
     def _with_evidence(self, error: InfraValidationError) -> Failure:
         failure = error.failure or Failure("engine-error", str(error))
+        if failure.code in ("model-load-failed", "load-timeout"):
+            failure = workers.killed(self._job.engine, self._container.name) or failure
         log_may_tell = not failure.is_environment and failure.code != "budget-exceeded"
         if log_may_tell and not failure.log_tail:
             failure = failure._replace(log_tail=log_tail(self._container.log()))

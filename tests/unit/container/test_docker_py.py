@@ -78,7 +78,6 @@ def test_a_parameter_is_honoured(params: dict[str, Any], flags: set[str]) -> Non
         ({"mounts": ["/a:/b"]}, "mounts: expected a dict"),
         ({"device_requests": [{"Count": 1}]}, "device_requests: docker's command line requests GPUs"),
         ({"healthcheck": {"test": ["CMD", "x"]}}, "healthcheck: docker's command line"),
-        ({"security_opt": ["no-new-privileges:false"]}, "security_opt: ivdocker always sets"),
         ({"use_config_proxy": False}, "use_config_proxy"),
         *[({name: "x"}, f"{name} cannot be used") for name in docker_py.REFUSED if name != "restart_policy"],
     ],

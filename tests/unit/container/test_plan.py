@@ -75,7 +75,10 @@ def test_a_variable_of_the_user_takes_the_place_of_the_servers_own() -> None:
         (RunOptions(cpus="1.5", gpus="all"), ("--cpus=1.5", "--gpus=all")),
         (RunOptions(shm_size="1g", user="1000:1000"), ("--shm-size=1g", "--user=1000:1000")),
         (RunOptions(docker_args=("--cpuset-cpus=0",)), ("--cpuset-cpus=0",)),
-        (RunOptions(hardened=True), ("--cap-drop=ALL", "--read-only", "--tmpfs=/tmp", "--pids-limit=1024")),
+        (
+            RunOptions(hardened=True),
+            ("--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only", "--tmpfs=/tmp", "--pids-limit=1024"),
+        ),
     ],
 )
 def test_options_become_flags_of_docker_run(options: RunOptions, flags: tuple[str, ...]) -> None:

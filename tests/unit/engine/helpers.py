@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FIXED = {"run", "--detach", "--pull=never", "--init", "--security-opt=no-new-privileges", "--name=ivdocker-x-1"}
+FIXED = {"run", "--detach", "--pull=never", "--init", "--name=ivdocker-x-1"}
 
 
 def options_of(words: list[str]) -> list[str]:
