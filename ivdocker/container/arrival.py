@@ -14,7 +14,7 @@ from ivdocker.errors import EnvironmentFailed, Failure, InfraValidationError
 from ivdocker.text import one_line
 
 _SHORTEST_CALL_S = 0.1
-_NOTHING = "it was not looked at"
+_NOTHING = "docker run itself took until then, so it was not looked at"
 
 
 class Arrival:

@@ -36,6 +36,10 @@ def watched(
     watch: ContainerWatch, name: str, image: str, patterns: Sequence[LogPattern]
 ) -> InfraValidationError | None:
     """The error for what the watch has seen. None: the server may still become ready, and answer."""
+    if watch.end is not None and watch.end.was_signalled:
+        return EnvironmentFailed(failure=explain.stopped_container(name, watch.end))
+    if watch.restarted is not None:
+        return error_for(explain.restarted_container(name, watch.restarted.restarts))
     if watch.end is not None:
         return error_for(explain.ended_container(watch.end, watch.log, patterns))
     if watch.is_gone:

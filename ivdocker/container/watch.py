@@ -16,7 +16,7 @@ from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.logs import LogFollower
 from ivdocker.engine.parse import ContainerState
 
-_SIGKILLED = 137
+_SIGKILLED, _SIGTERMED = 137, 143
 
 _HEARTBEATS_S = (1.0, 30.0)
 """Seconds between two looks at the container while its log is still open: the first pause and the longest one. The end
@@ -51,6 +51,8 @@ class ContainerWatch:
         """The state of a container that ended by itself. None while it runs."""
         self.is_gone = False
         """Whether somebody else removed the container."""
+        self.restarted: ContainerState | None = None
+        """The state of a container that was started again. Its published ports are others now."""
         self.is_paused = False
         """Whether somebody else has paused it. The next look may show that this is over."""
         self.error: EngineError | None = None
@@ -64,6 +66,7 @@ class ContainerWatch:
         """Where the HTTP port is published, and the port, if the server listens but is not reached there."""
         self._published = published
         self._refusals = 0
+        self._pid = 0
         self._http_port = http_port
         self._engine = engine
         self._name = name
@@ -204,12 +207,13 @@ class ContainerWatch:
         self._tolerance.answered()
         self.is_paused = state is not None and state.status == "paused"
         if state is not None and not state.has_ended:
-            return False
+            self.restarted = state if self._is_another_process(state) else None
+            return self.restarted is not None
         if state is None or state.is_being_removed:
             self.is_gone = True
         else:
             self.whole_log = log.result() if log else self._read_log()
-            self.end = self._with_oom_event(state)
+            self.end = self._with_events(state)
         return True
 
     def _read_log(self) -> str | None:
@@ -218,9 +222,17 @@ class ContainerWatch:
             return self._engine.logs(self._name, timeout_s=min(_READ_LOG_S, self._engine.timeout_s))
         return None
 
-    def _with_oom_event(self, state: ContainerState) -> ContainerState:
-        if state.exit_code != _SIGKILLED or state.oom_killed:
+    def _is_another_process(self, state: ContainerState) -> bool:
+        """Whether the container's first process is not the one that was seen first."""
+        self._pid = self._pid or state.pid
+        return state.pid not in (0, self._pid)
+
+    def _with_events(self, state: ContainerState) -> ContainerState:
+        """The state of a container that has ended by a signal, with what the engine's events tell of it."""
+        if state.exit_code not in (_SIGKILLED, _SIGTERMED) or state.oom_killed:
             return state
         with contextlib.suppress(EngineError):
-            return state._replace(oom_killed=self._engine.ran_out_of_memory(self._name))
+            if state.exit_code == _SIGKILLED and self._engine.ran_out_of_memory(self._name):
+                return state._replace(oom_killed=True)
+            return state._replace(was_signalled=self._engine.was_signalled(self._name))
         return state

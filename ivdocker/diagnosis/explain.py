@@ -115,6 +115,24 @@ def gone_container(name: str) -> Failure:
     return Failure("container-exited", text, "see who runs docker rm or docker system prune on this machine")
 
 
+def stopped_container(name: str, state: ContainerState) -> Failure:
+    """Return the failure of a container to which the engine has sent a signal for somebody else."""
+    signal_sent = signal_name(state.exit_code) or f"exit code {state.exit_code}"
+    text = f"somebody else stopped the container {name} ({signal_sent}), so nothing is known about the model"
+    return Failure("engine-error", text, "see who runs docker stop, kill or restart on this machine, and run it again")
+
+
+def restarted_container(name: str, restarts: int) -> Failure:
+    """Return the failure of a container that runs again, on other published ports.
+
+    ``restarts``: how often the engine has started it by its restart policy.
+    """
+    if restarts:
+        return Failure("container-exited", f"the server ended by itself, and the engine has started {name} again")
+    text = f"somebody else has started the container {name} again, so nothing is known about the model"
+    return Failure("engine-error", text, "see who runs docker restart on this machine, and run it again")
+
+
 def paused_container(name: str) -> Failure:
     """Return the failure of a container that does nothing because somebody paused it."""
     text = f"the container {name} is paused: somebody else paused it, so nothing is known about the model"

@@ -101,6 +101,11 @@ def oom_events(name: str) -> list[str]:
     return ["events", f"--filter=container={name}", "--filter=event=oom", "--since=24h", "--until=0s"]
 
 
+def kill_events(name: str) -> list[str]:
+    """List the events of a container that somebody has sent a signal to through the engine, in the last 24 hours."""
+    return ["events", f"--filter=container={name}", "--filter=event=kill", "--since=24h", "--until=0s"]
+
+
 def exec(name: str, command: Sequence[str]) -> list[str]:
     return ["exec", name, *command]
 

@@ -214,6 +214,10 @@ class Engine:
         """Whether the engine has an ``oom`` event of the container. OOMKilled is not always set. Raises EngineError."""
         return bool(self._call(argv.oom_events(name), timeout_s=_EVENTS_S).stdout.strip())
 
+    def was_signalled(self, name: str) -> bool:
+        """Whether the engine has sent the container a signal, as docker stop and kill do. Raises EngineError."""
+        return bool(self._call(argv.kill_events(name), timeout_s=_EVENTS_S).stdout.strip())
+
     def exec(self, name: str, command: Sequence[str], *, timeout_s: float) -> str | None:
         """Run a command in the container and return its stdout. None if the command fails. Raises EngineError."""
         result = self._call(argv.exec(name, command), timeout_s=timeout_s, check=False)

@@ -55,6 +55,10 @@ class ContainerState(NamedTuple):
     pid: int
     bindings: Mapping[int, tuple[Binding, ...]]
     network_mode: str
+    restarts: int = 0
+    """How often the engine has started it again by its restart policy."""
+    was_signalled: bool = False
+    """Whether it ended after the engine had sent it a signal. ``inspect`` does not tell: the watch looks."""
     addresses: Mapping[str, str] = MappingProxyType({})
     """The container's address by network, as ``address/prefix length``; networks without an address are left out."""
 
@@ -137,6 +141,7 @@ def container(output: bytes, dialect: Dialect) -> ContainerState:
         error=str(state.get("Error") or ""),
         pid=int(state.get("Pid") or 0),
         bindings=_bindings(network.get("Ports") or {}),
+        restarts=int(record.get("RestartCount") or 0),
         network_mode=str((record.get("HostConfig") or {}).get("NetworkMode") or ""),
         addresses=_addresses(network.get("Networks") or {}),
     )

@@ -57,11 +57,17 @@ def as_tfx_errors() -> Iterator[None]:
         yield
     except errors.InfraValidationError as error:
         for ours, theirs in _PAIRS:
-            if isinstance(error, ours) and not isinstance(error, error_types.InfraValidationError):
+            # The time that docker run took, or an engine that does not answer, says nothing about the model.
+            is_ours = isinstance(error, ours) or (ours is errors.EnvironmentFailed and _is_environments(error))
+            if is_ours and not isinstance(error, error_types.InfraValidationError):
                 raised = theirs(_text(error))
                 vars(raised).update(vars(error))
                 raise raised from error
         raise
+
+
+def _is_environments(error: errors.InfraValidationError) -> bool:
+    return error.failure is not None and error.failure.is_environment
 
 
 def _text(error: errors.InfraValidationError) -> str:

@@ -270,3 +270,25 @@ def test_a_container_that_docker_starts_again_has_ended(
     engine.docker("update", "--restart=always", name_of(engine))
     with pytest.raises(JobAborted, match="the server ended by itself"):
         client.WaitUntilModelLoaded(soon())
+
+
+@pytest.mark.parametrize("verb", ["stop", "kill"])
+def test_a_container_that_somebody_stops_says_nothing_about_the_model(
+    engine: Engine, runner: RunnerFactory, binary: TensorFlowServing, model: ModelFactory, verb: str
+) -> None:
+    run = runner(model(load_seconds=30))
+    client = binary.MakeClient(running(run))
+    engine.docker(verb, *(["--time=1"] if verb == "stop" else []), name_of(engine))
+    with pytest.raises(EnvironmentFailed, match="somebody else stopped"):
+        client.WaitUntilModelLoaded(soon())
+
+
+@pytest.mark.parametrize("engine", [pytest.param("docker", marks=pytest.mark.engine)], indirect=True)
+def test_a_container_that_somebody_starts_again_says_nothing_about_the_model(
+    engine: Engine, runner: RunnerFactory, binary: TensorFlowServing, model: ModelFactory
+) -> None:
+    run = runner(model(load_seconds=30))
+    client = binary.MakeClient(running(run))
+    engine.docker("restart", "--time=0", name_of(engine))
+    with pytest.raises(EnvironmentFailed, match="somebody else"):
+        client.WaitUntilModelLoaded(soon())

@@ -90,7 +90,12 @@ class Container:
         os.unlink(self._path("paused"))
         _kill(os.killpg, self.main_pid, SIGCONT)
 
+    @property
+    def was_signalled(self) -> bool:
+        return os.path.exists(self._path("signalled"))
+
     def stop(self, grace_s: float) -> None:
+        os.close(os.open(self._path("signalled"), os.O_CREAT, 0o600))
         if self.status == "paused":
             self.unpause()
         # PID 1 has no default handlers: without --init the image's shell never learns of a SIGTERM.

@@ -109,11 +109,14 @@ def logs(state: str, argv: list[str]) -> Answer:
 
 def events(state: str, argv: list[str]) -> Answer:
     """Of one container: its start, its end, its removal; a real engine would go on waiting after that. Or only whether
-    it ran out of memory."""
+    it ran out of memory, or was sent a signal."""
     if argv[2:] == ["--filter=event=oom", "--since=24h", "--until=0s"]:
         found = containers.find(state, argv[1].removeprefix("--filter=container="))
         oom_killed = found is not None and found.end is not None and found.end["oom_killed"]
         return 0, f"{_time(time.time())} container oom {argv[1]}\n" if oom_killed else "", ""
+    if argv[2:] == ["--filter=event=kill", "--since=24h", "--until=0s"]:
+        found = containers.find(state, argv[1].removeprefix("--filter=container="))
+        return 0, f"{_time(time.time())} container kill {argv[1]}\n" if found and found.was_signalled else "", ""
     if argv[2:] != ["--since=10m", "--format={{json .}}"]:
         _unknown(argv)
     name = argv[1].removeprefix("--filter=container=")
