@@ -15,6 +15,7 @@ from ivdocker.ahead import Ahead
 from ivdocker.container import judge, labels, removal, session, workers
 from ivdocker.container.arrival import Arrival
 from ivdocker.container.launch import Launch
+from ivdocker.container.listening import Listening
 from ivdocker.container.network import OfflineNetwork
 from ivdocker.container.options import GRACE_S, RunOptions
 from ivdocker.container.plan import Server, container_spec, server_of
@@ -252,7 +253,7 @@ class Container:
         ends.callback(self._close_watch)
         if options.offline:
             network = OfflineNetwork(self._engine, self.name, options.keep)
-            ends.callback(self._left.try_, lambda: self._remove_network(network))
+            ends.callback(self._left.try_, lambda: self._end.leave or network.remove(clock.Deadline.after(_REMOVE_S)))
             network.create(here)
         loading = Ahead(http.load, "http")
         ends.callback(loading.wait)
@@ -366,9 +367,6 @@ class Container:
         # An engine that refused both docker run and docker rm has most likely made nothing.
         return self.was_removed or presence == "possible"
 
-    def _remove_network(self, network: OfflineNetwork) -> bool:
-        return self._end.leave or network.remove(clock.Deadline.after(_REMOVE_S))
-
     def _close_watch(self) -> None:
         if self._watch:
             self._watch.close()
@@ -384,7 +382,9 @@ class Container:
                 pattern = explain.fatal_pattern(server.log_patterns)
                 # In the host's network anybody may listen there.
                 http_port = None if self._spec and self._spec.network == "host" else server.ports.get("http")
-                self._watch = ContainerWatch(self._engine, self.name, pattern, http_port, self._news, self._reach.http)
+                listening = Listening(self._engine, self.name, http_port, self._reach.http)
+                news, seen = self._news, lambda: self._seen
+                self._watch = ContainerWatch(self._engine, self.name, pattern, listening, news, seen)
             return self._watch
 
     def _endpoint_of(self, state: ContainerState) -> Endpoint | None:

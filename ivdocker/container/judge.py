@@ -48,10 +48,10 @@ def watched(
         return EnvironmentFailed(failure=explain.paused_container(name))
     if watch.error is not None:
         return EnvironmentFailed(failure=explain.engine_failure(watch.error, image))
-    if watch.loopback_port is not None:
-        return error_for(explain.loopback_listener(watch.loopback_port))
-    if watch.unreachable is not None:
-        return EnvironmentFailed(failure=explain.unreachable(*watch.unreachable))
+    if watch.unreached and watch.unreached.loopback_port is not None:
+        return error_for(explain.loopback_listener(watch.unreached.loopback_port))
+    if watch.unreached and watch.unreached.unreachable is not None:
+        return EnvironmentFailed(failure=explain.unreachable(*watch.unreached.unreachable))
     if watch.fatal_line is not None and watch.fatal_line_age > _FATAL_LINE_GRACE_S:
         failure = explain.fatal_line(watch.fatal_line, watch.log, patterns)
         return error_for(failure) if failure else None

@@ -6,20 +6,16 @@ this machine's loopback.
 
 from __future__ import annotations
 
-import errno
 import socket
 from collections.abc import Mapping
 
-from ivdocker.container import host_ports
+from ivdocker.container import host_ports, listening
 from ivdocker.container.addresses import addresses
 from ivdocker.diagnosis import explain
 from ivdocker.engine.client import Engine
 from ivdocker.engine.parse import ContainerState
 from ivdocker.errors import EnvironmentFailed
 from ivdocker.process import tree
-
-_CONNECT_S = 1.0
-_NOBODY = (errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 
 
 class Reach:
@@ -55,9 +51,16 @@ class Reach:
     def look(self) -> None:
         """Raise EnvironmentFailed if surely nobody can answer: the engine is elsewhere, and its port is not here."""
         address, state = self.http(), self._state
-        is_elsewhere = state is not None and not tree.is_of_container(state.pid, state.id)
-        if address and is_elsewhere and state and state.network_mode != "host" and refuses(address):
+        if address is None or state is None or state.network_mode == "host":
+            return
+        is_elsewhere = not tree.is_of_container(state.pid, state.id)
+        if is_elsewhere and listening.refuses(address) and self._may_listen(state):
             raise EnvironmentFailed(failure=explain.unreachable(address))
+
+    def _may_listen(self, state: ContainerState) -> bool:
+        """False only if the server surely does not listen: then that is why nobody answers."""
+        port = self._ports.get("http")
+        return port is None or listening.hosts(self._engine, state.id, port) != []
 
     def _find(self, state: ContainerState) -> dict[str, str] | None:
         own, remote_host = self._own_network, self._engine.remote_host
@@ -66,7 +69,7 @@ class Reach:
         found = addresses(state, self._ports, remote_host, own)
         if not found or own or remote_host or state.network_mode == "host":
             return found
-        if tree.is_of_container(state.pid, state.id) or not any(map(refuses, found.values())):
+        if tree.is_of_container(state.pid, state.id) or not any(map(listening.refuses, found.values())):
             return found
         # This process may be in a container beside the server's.
         near = next((name for name, address in state.addresses.items() if _is_attached(address)), None)
@@ -76,16 +79,6 @@ class Reach:
 def _refuse(port: int | None) -> None:
     if port is not None:
         raise EnvironmentFailed(failure=explain.port_taken(port))
-
-
-def refuses(address: str) -> bool:
-    """Whether nobody takes connections at ``host:port``. docker's proxy takes them before the server listens."""
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S):
-            return False
-    except OSError as error:
-        return error.errno in _NOBODY
 
 
 def _is_attached(address: str) -> bool:

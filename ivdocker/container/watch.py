@@ -9,9 +9,8 @@ from collections.abc import Callable
 
 from ivdocker import clock
 from ivdocker.ahead import Ahead, in_thread
-from ivdocker.container import reach
+from ivdocker.container.listening import Listening
 from ivdocker.container.tolerance import Tolerance
-from ivdocker.engine import proc_net
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.logs import LogFollower
 from ivdocker.engine.parse import ContainerState
@@ -30,9 +29,6 @@ _READ_LOG_S = 10.0
 _AFTER_LOG_END_S = 0.02
 _UNREADABLE_LOG_S = 0.2
 _LAST_LINES_S = 1.0
-_EXEC_S = 5.0
-_REFUSALS = 2
-"""How often, with a pause, a server that listens must not be reached before that is believed."""
 
 
 class ContainerWatch:
@@ -43,9 +39,9 @@ class ContainerWatch:
         engine: Engine,
         name: str,
         pattern: re.Pattern[bytes] | None,
-        http_port: int | None,
+        listening: Listening,
         news: threading.Event,
-        published: Callable[[], str | None],
+        seen: Callable[[], ContainerState | None],
     ) -> None:
         self.end: ContainerState | None = None
         """The state of a container that ended by itself. None while it runs."""
@@ -60,14 +56,12 @@ class ContainerWatch:
         self.whole_log: str | None = None
         """The log of a container that ended by itself, read again after its end: when a container ends, docker (20.10)
         may end a followed log before its last lines."""
-        self.loopback_port: int | None = None
-        """The HTTP port, if the server listens on it only on the container's loopback address."""
-        self.unreachable: tuple[str, int] | None = None
-        """Where the HTTP port is published, and the port, if the server listens but is not reached there."""
-        self._published = published
-        self._refusals = 0
+        self.unreached: Listening | None = None
+        """What is known of a server that runs and listens where nobody can reach it. None: it may be reached."""
+        self._listening = listening
+        self._seen = seen
+        """Returns the container as it was when its ports were found. None: they were not yet."""
         self._pid = 0
-        self._http_port = http_port
         self._engine = engine
         self._name = name
         self._news = news
@@ -133,8 +127,12 @@ class ContainerWatch:
             if self._closing.is_set() or self.error:
                 return
             # A command that can be run in the container shows that it runs.
-            if not (log_end is None and self._listener_was_looked_for()) and self._look(log_end is not None):
+            runs = log_end is None and self._listening.look() and not self._listening.is_fatal
+            if not runs and self._look(log_end is not None):
                 return
+            if self._listening.is_fatal:
+                self.unreached = self._listening
+                self._news.set()
             is_calm = not self._tolerance.is_strained and not self.is_paused
             pause = min(pause * _GROWTH, _HEARTBEATS_S[1]) if is_calm else _HEARTBEATS_S[0]
             if log_end:
@@ -162,34 +160,6 @@ class ContainerWatch:
             return False
         if not self._closing.is_set():
             self.error = error
-        return True
-
-    def _listener_was_looked_for(self) -> bool:
-        """Look for the HTTP port's listener, until there is one: a server does not change its address later. Each look
-        costs the engine 0.1 s. False when there is nothing to look for, or the look failed."""
-        if self._http_port is None:
-            return False
-        table = None
-        with contextlib.suppress(EngineError):
-            table = self._engine.exec(self._name, ["cat", "/proc/net/tcp", "/proc/net/tcp6"], timeout_s=_EXEC_S)
-        every = proc_net.listeners(table) if table is not None else []
-        hosts = [each.address for each in every if each.port == self._http_port]
-        if hosts and all(host.is_loopback for host in hosts):
-            self.loopback_port = self._http_port
-            self._news.set()
-        if table is None or (hosts and not self._is_refused(self._http_port)):
-            self._http_port = None
-        return table is not None
-
-    def _is_refused(self, port: int) -> bool:
-        """Whether a server that listens must be looked for again, because nobody answers where it is published."""
-        address = None if self.loopback_port else self._published()
-        if address is None or not reach.refuses(address):
-            return False
-        self._refusals += 1
-        if self._refusals >= _REFUSALS:
-            self.unreachable = address, port
-            self._news.set()
         return True
 
     def _look(self, log_has_ended: bool) -> bool:
@@ -224,7 +194,8 @@ class ContainerWatch:
 
     def _is_another_process(self, state: ContainerState) -> bool:
         """Whether the container's first process is not the one that was seen first."""
-        self._pid = self._pid or state.pid
+        first = self._seen() or state
+        self._pid = self._pid or first.pid or state.pid
         return state.pid not in (0, self._pid)
 
     def _with_events(self, state: ContainerState) -> ContainerState:

@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 _LISTEN = "0A"
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 
 class Listener(NamedTuple):
     """A socket that listens. ``inode``: its number, by which the processes that hold it are found."""
 
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address
+    address: Address
     port: int
     inode: str
 
@@ -32,7 +34,7 @@ def listeners(table: str) -> list[Listener]:
     return found
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _address(text: str) -> Address:
     """Decode an address: the kernel prints it as 32-bit words in the machine's byte order."""
     raw = bytes.fromhex(text)
     if sys.byteorder == "little":
