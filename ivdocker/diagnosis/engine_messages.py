@@ -1,13 +1,13 @@
-"""What the messages of the engine mean, and the messages that any server can write.
+"""What the messages of the engine mean.
 
-To add a message, add a row here and a sample of the message to the test. A message that only one model server writes
-belongs into that server's file. The first row that matches is used. ``{name}`` in a message stands for the pattern's
-group of that name. The patterns are the wordings of docker 20.10, docker 28 and podman 4.3.
+To add a message, add a row here and a sample of the message to the test. The first row that matches is used. ``{name}``
+in a message stands for the pattern's group of that name. The patterns are the wordings of docker 20.10, 28 and 29, with
+and without containerd's image store, of podman 4.3 and later, and of runc and crun.
 """
 
 from __future__ import annotations
 
-from ivdocker.servers.base import LogPattern, denied
+from ivdocker.servers.base import LogPattern
 
 _START_ENGINE = (
     "start it (systemctl start docker), or set DOCKER_HOST to an engine that runs; 'ivdocker doctor' shows more"
@@ -136,42 +136,3 @@ ENGINE_MESSAGES = (
     _EXEC_FORMAT,
 )
 """Searched in what a docker call wrote to stderr. Upper and lower case are the same."""
-
-SERVER_MESSAGES = (
-    _EXEC_FORMAT,
-    LogPattern(
-        r"CUDA driver version is insufficient|no CUDA-capable device|libcuda\.so\.1: cannot open shared object"
-        r"|CUDA_ERROR_NO_DEVICE|Found no NVIDIA driver",
-        "gpu-unavailable",
-        "the server needs a GPU and its driver, but the container has none",
-        "use --gpus all on a machine with a GPU and its driver, or use a CPU variant of the image",
-    ),
-    LogPattern(
-        r"address already in use|Only one usage of each socket address|Errno 98",
-        "not-listening",
-        "the server's port is already taken in its container",
-        "check what else the image starts; with --network host, check what listens on this machine",
-    ),
-    LogPattern(
-        r"No space left on device: .*/dev/shm|/dev/shm.*No space left on device|unable to allocate shared memory"
-        r"|Bus error",
-        "model-load-failed",
-        "the container's shared memory (/dev/shm) is used up",
-        "give the container more with --shm-size, such as --shm-size 1g",
-    ),
-    LogPattern(
-        r"no space left on device",
-        "disk-full",
-        "the disk of the container engine is full",
-        "free space, for instance with docker system prune",
-    ),
-    LogPattern(
-        r"error while loading shared libraries: (?P<library>[^:\s]+)",
-        "container-exited",
-        "the image lacks the library {library}",
-        "use an image that has the library, or install it in the image",
-    ),
-    denied(),
-)
-"""Searched in the log of a server that ended, when no row of the server's own log_patterns matches. Upper and lower
-case are the same."""

@@ -7,7 +7,11 @@ import signal
 from collections.abc import Sequence
 from typing import Literal
 
-from ivdocker.diagnosis.engine_messages import BROKE_OFF, ENGINE_MESSAGES, SERVER_MESSAGES
+from ivdocker.diagnosis.engine_messages import BROKE_OFF, ENGINE_MESSAGES
+from ivdocker.diagnosis.advice import advice
+from ivdocker.diagnosis.evidence import Found, find, last_error, last_exception
+from ivdocker.diagnosis.log_lines import Line, lines_of
+from ivdocker.diagnosis.server_messages import SERVER_MESSAGES
 from ivdocker.engine.client import EngineError
 from ivdocker.engine.parse import ContainerState
 from ivdocker.errors import Failure
@@ -41,7 +45,7 @@ def engine_failure(error: EngineError, image: str | None = None) -> Failure:
         hint = "the engine hangs or is overloaded: check whether docker ps answers, and restart the engine if not"
         return Failure("engine-timeout", f"the engine gave {error.stderr}: {error.command}", hint)
     text = _strip_frame(error.stderr) or f"exit code {error.returncode} without an error message: {error.command}"
-    found = _first_match(ENGINE_MESSAGES, [error.stderr])
+    found = _first_match(ENGINE_MESSAGES, error.stderr)
     if found is None:
         return Failure("engine-error", f"the engine refused: {text}")
     row, match = found
@@ -65,7 +69,7 @@ def presence_after(error: EngineError) -> ContainerPresence:
         return "late"
     if error.stdout.strip():
         return "certain"
-    found = _first_match(ENGINE_MESSAGES, [error.stderr])
+    found = _first_match(ENGINE_MESSAGES, error.stderr)
     is_early = found is not None and found[0] is not BROKE_OFF and found[0].code in _BEFORE_CREATE
     return "none" if is_early or error.kind == "missing" else "possible"
 
@@ -114,17 +118,30 @@ def loopback_listener(port: int) -> Failure:
     )
 
 
-def log_tail(log: str, cause: str | None = None) -> tuple[str, ...]:
-    """Return the lines around ``cause``, the line that names the cause; without it, the last lines.
+def log_tail(log: str) -> tuple[str, ...]:
+    """Return the lines of the log around the last error that it tells of; without one, the last lines. Rows of tables
+    and our own probes are left out, and long lines are shortened."""
+    lines = lines_of(log)
+    return excerpt(lines, last_error(lines))
 
-    Blank lines are left out, and long lines are shortened.
+
+def log_of_request(log: str) -> tuple[str, ...]:
+    """Return what a server wrote of a request that failed: the lines around the first error, else the first lines.
+
+    ``log``: the part that was written since the request was sent. What was written of later requests comes last.
     """
-    lines = [line.rstrip() for line in log.splitlines() if line.strip()]
+    lines = lines_of(log)
+    errors = (at for at, line in enumerate(lines) if line.exception or line.level == "error")
+    at = next(errors, None)
+    return excerpt(lines[: at + TAIL_LINES] if at is not None else lines[:TAIL_LINES], at)
+
+
+def excerpt(lines: Sequence[Line], at: int | None) -> tuple[str, ...]:
+    """Return the lines around this place, at most ten; None: the last ones."""
     start = max(0, len(lines) - TAIL_LINES)
-    if cause is not None and cause.rstrip() in lines:
-        start = max(0, min(start, lines.index(cause.rstrip()) - _BEFORE_CAUSE))
-    shown = lines[start : start + TAIL_LINES]
-    return tuple(shorten(line, _LINE_LENGTH) for line in shown)
+    if at is not None:
+        start = max(0, min(start, at - _BEFORE_CAUSE))
+    return tuple(shorten(line.text, _LINE_LENGTH) for line in lines[start : start + TAIL_LINES])
 
 
 def fatal_line(line: str, log: str, log_patterns: Sequence[LogPattern]) -> Failure | None:
@@ -132,13 +149,13 @@ def fatal_line(line: str, log: str, log_patterns: Sequence[LogPattern]) -> Failu
 
     ``log``: the rest of the log, which may name the cause more precisely.
     """
-    if _first_match([row for row in log_patterns if row.fatal], [line]) is None:
+    lines = lines_of(log)
+    if not any(_is_fatal(row, line, lines) for row in log_patterns):
         return None
-    found = _first_match(log_patterns, [*log.splitlines(), line])
-    if found is None:
-        return None
-    row, match = found
-    return Failure(row.code, _fill_in(row, match), _hint(row, match), log_tail=log_tail(log, match.string))
+    if all(each.text != line.rstrip() for each in lines):
+        lines = [*lines, *lines_of(line)]
+    found = _cause(lines, log_patterns, has_ended=False)
+    return _failure_of(found, lines) if found else None
 
 
 def fatal_pattern(log_patterns: Sequence[LogPattern]) -> re.Pattern[bytes] | None:
@@ -169,12 +186,34 @@ def _killed_by_kernel(state: ContainerState, log: str, how: str) -> Failure | No
 
 
 def _named_in_log(log: str, log_patterns: Sequence[LogPattern], how: str) -> Failure | None:
-    found = _first_match([*log_patterns, *SERVER_MESSAGES], log.splitlines())
+    lines = lines_of(log)
+    found = _cause(lines, log_patterns)
     if found is None:
         return None
-    row, match = found
-    message = f"{_fill_in(row, match)} ({how})"
-    return Failure(row.code, message, _hint(row, match), log_tail=log_tail(log, match.string))
+    failure = _failure_of(found, lines)
+    return failure._replace(message=f"{failure.message} ({how})")
+
+
+def _cause(lines: Sequence[Line], log_patterns: Sequence[LogPattern], has_ended: bool = True) -> Found | None:
+    """Return what the log names as the cause."""
+    return find([*log_patterns, *SERVER_MESSAGES], lines, has_ended)
+
+
+def _failure_of(found: Found, lines: Sequence[Line]) -> Failure:
+    """Return the failure that a row means, with the last exception where the row's line does not say what it was."""
+    row, match, at = found
+    message, hint = _fill_in(row, match), _hint(row, match)
+    raised = last_exception(lines)
+    if not row.names_cause and "reason" not in match.groupdict() and raised is not None:
+        exception = lines[raised].exception
+        message, hint, at = f"{message}; its last exception: {_strip_frame(exception)}", advice(exception), raised
+    return Failure(row.code, message, hint, log_tail=excerpt(lines, at))
+
+
+def _is_fatal(row: LogPattern, line: str, lines: Sequence[Line]) -> bool:
+    if not row.fatal or re.search(row.pattern, line, re.IGNORECASE) is None:
+        return False
+    return not row.only_after or any(re.search(row.only_after, each.said, re.IGNORECASE) for each in lines)
 
 
 def _failed_start(state: ContainerState, log: str, how: str) -> Failure | None:
@@ -185,9 +224,13 @@ def _failed_start(state: ContainerState, log: str, how: str) -> Failure | None:
 
 
 def _unknown_end(state: ContainerState, log: str, how: str) -> Failure:
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    last = f"; its last log line: {lines[-1][:300]}" if lines else "; its log is empty"
-    hint = SAVE_LOG
+    lines = lines_of(log)
+    at = last_exception(lines)
+    last = "; its log is empty"
+    if lines:
+        line = lines[-1] if at is None else lines[at]
+        last = f"; its last {'log line' if at is None else 'exception'}: {(line.exception or line.said).strip()[:300]}"
+    hint = SAVE_LOG if at is None else advice(line.exception)
     if signal_name(state.exit_code) == "SIGKILL":
         hint = (
             "it is not known what sent SIGKILL; if the kernel did because memory ran out, dmesg on the engine's machine"
@@ -196,14 +239,12 @@ def _unknown_end(state: ContainerState, log: str, how: str) -> Failure:
     return Failure("container-exited", f"the server ended by itself ({how}){last}", hint, log_tail=log_tail(log))
 
 
-def _first_match(rows: Sequence[LogPattern], lines: Sequence[str]) -> tuple[LogPattern, re.Match[str]] | None:
-    """Return the first row, in the order of the table, that matches any line."""
+def _first_match(rows: Sequence[LogPattern], text: str) -> tuple[LogPattern, re.Match[str]] | None:
+    """Return the first row, in the order of the table, that matches."""
     for row in rows:
-        pattern = re.compile(row.pattern, re.IGNORECASE)
-        for line in lines:
-            match = pattern.search(line)
-            if match:
-                return row, match
+        match = re.search(row.pattern, text, re.IGNORECASE)
+        if match:
+            return row, match
     return None
 
 
@@ -213,10 +254,10 @@ def _fill_in(row: LogPattern, match: re.Match[str]) -> str:
     return row.message.format(**groups)
 
 
-def _hint(row: LogPattern, match: re.Match[str]) -> str:
-    """Return the row's hint; for a file that the server is not allowed to read, every row has the same hint."""
+def _hint(row: LogPattern, match: re.Match[str]) -> str | None:
+    """Return the row's hint. Where the row has none, or repeats the server's words: what these words advise."""
     denied = hint_if_denied(match.string) if row.code == "model-load-failed" else None
-    return denied or row.hint
+    return denied or row.hint or advice(match.string)
 
 
 def _strip_frame(text: str) -> str:
