@@ -113,4 +113,4 @@ def _nth_last(lines: Sequence[Line], level: str, count: int) -> int:
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE)
+    return re.compile(pattern)

@@ -74,18 +74,20 @@ def presence_after(error: EngineError) -> ContainerPresence:
     return "none" if is_early or error.kind == "missing" else "possible"
 
 
-def ended_container(state: ContainerState, log: str, log_patterns: Sequence[LogPattern]) -> Failure:
+def ended_container(state: ContainerState, log: str, log_patterns: Sequence[LogPattern], ready: bool = False) -> Failure:
     """Return the failure of a container that ended by itself.
 
-    ``log``: what the server wrote. ``log_patterns``: the causes that this server's log names.
+    ``log``: what the server wrote; of a server that was ready only what it wrote since then, because it has survived
+    the rest. ``log_patterns``: the causes that this server's log names. ``ready``: whether the model was ready.
     """
     name = signal_name(state.exit_code)
-    how = f"exit code {state.exit_code}" + (f", {name}" if name else "")
+    how = f"exit code {state.exit_code}" + (f", {name}" if name else "") + (", after it was ready" if ready else "")
+    lines = lines_of(log)
     failure = (
-        _killed_by_kernel(state, log, how)
-        or _named_in_log(log, log_patterns, how)
-        or _failed_start(state, log, how)
-        or _unknown_end(state, log, how)
+        _killed_by_kernel(state, lines, how)
+        or _named_in_log(lines, log_patterns, how)
+        or _failed_start(state, lines, how)
+        or _unknown_end(state, lines, how)
     )
     return failure._replace(exit_code=state.exit_code, signal=name, oom_killed=state.oom_killed)
 
@@ -173,20 +175,19 @@ def signal_name(exit_code: int) -> str | None:
         return None
 
 
-def _killed_by_kernel(state: ContainerState, log: str, how: str) -> Failure | None:
+def _killed_by_kernel(state: ContainerState, lines: Sequence[Line], how: str) -> Failure | None:
     if state.oom_killed:
         hint = "give the container more with --memory, or use a smaller model"
         text = f"the server ran out of memory and was killed by the kernel ({how})"
-        return Failure("out-of-memory", text, hint, log_tail=log_tail(log))
+        return Failure("out-of-memory", text, hint, log_tail=excerpt(lines, last_error(lines)))
     if signal_name(state.exit_code) == "SIGILL":
         hint = "the image needs CPU features, such as AVX, that this CPU or its emulation does not have"
         text = f"the server executed an illegal instruction ({how})"
-        return Failure("illegal-instruction", text, hint, log_tail=log_tail(log))
+        return Failure("illegal-instruction", text, hint, log_tail=excerpt(lines, last_error(lines)))
     return None
 
 
-def _named_in_log(log: str, log_patterns: Sequence[LogPattern], how: str) -> Failure | None:
-    lines = lines_of(log)
+def _named_in_log(lines: Sequence[Line], log_patterns: Sequence[LogPattern], how: str) -> Failure | None:
     found = _cause(lines, log_patterns)
     if found is None:
         return None
@@ -211,20 +212,19 @@ def _failure_of(found: Found, lines: Sequence[Line]) -> Failure:
 
 
 def _is_fatal(row: LogPattern, line: str, lines: Sequence[Line]) -> bool:
-    if not row.fatal or re.search(row.pattern, line, re.IGNORECASE) is None:
+    if not row.fatal or re.search(row.pattern, line) is None:
         return False
-    return not row.only_after or any(re.search(row.only_after, each.said, re.IGNORECASE) for each in lines)
+    return not row.only_after or any(re.search(row.only_after, each.said) for each in lines)
 
 
-def _failed_start(state: ContainerState, log: str, how: str) -> Failure | None:
+def _failed_start(state: ContainerState, lines: Sequence[Line], how: str) -> Failure | None:
     if not state.error:
         return None
     text = f"the container did not start: {_strip_frame(state.error)} ({how})"
-    return Failure("container-exited", text, log_tail=log_tail(log))
+    return Failure("container-exited", text, log_tail=excerpt(lines, last_error(lines)))
 
 
-def _unknown_end(state: ContainerState, log: str, how: str) -> Failure:
-    lines = lines_of(log)
+def _unknown_end(state: ContainerState, lines: Sequence[Line], how: str) -> Failure:
     at = last_exception(lines)
     last = "; its log is empty"
     if lines:
@@ -236,7 +236,7 @@ def _unknown_end(state: ContainerState, log: str, how: str) -> Failure:
             "it is not known what sent SIGKILL; if the kernel did because memory ran out, dmesg on the engine's machine"
             " shows it"
         )
-    return Failure("container-exited", f"the server ended by itself ({how}){last}", hint, log_tail=log_tail(log))
+    return Failure("container-exited", f"the server ended by itself ({how}){last}", hint, log_tail=excerpt(lines, last_error(lines)))
 
 
 def _first_match(rows: Sequence[LogPattern], text: str) -> tuple[LogPattern, re.Match[str]] | None:

@@ -8,27 +8,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from ivdocker.engine.logs import LINE_BYTES
 from ivdocker.text import without_escapes
 
-_FIRST, _LAST = 3000, 9000
+_FIRST, _LAST = 2000, 4000
 """How many lines at the beginning and at the end of a log are looked at."""
 
 _WORKER = re.compile(r"^.{0,200}?(?:\bMODEL_LOG|\.WorkerLifeCycle) - ")
 _PROCESS = re.compile(r"^(?:\([\w -]+ pid=\d+\) |\[rank\d+\]: ?|\[[^\]\s]+ (?:TP|DP|EP)\d+[^\]]*\] )+")
 
-_LEVELS = (
-    ("error", re.compile(r'^[EF]\d{4} |^\S+ \S+: [EF] |\b(?:ERROR|CRITICAL|FATAL)\b|\[(?:error|crit|alert|emerg)\]'
-                         r'|"(?:level|severity)": ?"(?:error|critical|fatal)"', re.ASCII)),
-    ("warning", re.compile(r'^W\d{4} |^\S+ \S+: W |\bWARN(?:ING)?\b|\[warn(?:ing)?\]|\w+Warning: '
-                           r'|"(?:level|severity)": ?"warn(?:ing)?"|\blevel=warn', re.ASCII)),
-    ("info", re.compile(r'^I\d{4} |^\S+ \S+: I |\b(?:INFO|DEBUG|TRACE)\b|\[(?:info|notice|debug)\]'
-                        r'|"(?:level|severity)": ?"(?:info|debug)"', re.ASCII)),
-)  # fmt: skip
+_LEVEL = re.compile(
+    r'(?P<error>^[EF]\d{4} |^\S+ \S+: [EF] |\b(?:ERROR|CRITICAL|FATAL)\b|\[(?:error|crit|alert|emerg)\]'
+    r'|"(?:level|severity)": ?"(?:error|critical|fatal)")'
+    r'|(?P<warning>^W\d{4} |^\S+ \S+: W |\bWARN(?:ING)?\b|\[warn(?:ing)?\]|[A-Za-z]Warning: '
+    r'|"(?:level|severity)": ?"warn(?:ing)?"|\blevel=warn)'
+    r'|(?P<info>^I\d{4} |^\S+ \S+: I |\b(?:INFO|DEBUG|TRACE)\b|\[(?:info|notice|debug)\]'
+    r'|"(?:level|severity)": ?"(?:info|debug)")',
+    re.ASCII,
+)
+"""The first one in the line counts."""
 _LEVEL_WITHIN = 120
 """A level stands in the first so many characters of its line."""
+
+_NAME_WITHIN = 300
 
 Level = Literal["", "info", "warning", "error"]
 RANKS: dict[str, int] = {"info": 0, "warning": 1, "error": 2, "": 2}
@@ -36,7 +40,7 @@ RANKS: dict[str, int] = {"info": 0, "warning": 1, "error": 2, "": 2}
 
 _NAME = r"(?:[A-Za-z_]\w*\.){0,8}[A-Za-z_]\w*(?:Error|Exception|Failure|Fault|Interrupt|Exit)(?:_\w+)?"
 _DOTTED = r"(?:[a-z_]\w*\.){1,8}[A-Z]\w*"
-_AT_START = re.compile(rf"(?:E   |[ |]*\| )?(?:{_NAME}|{_DOTTED})(?:: |:?\s*$)|  what\(\): +|thread '[^']*' (?:\(\d+\) )?panicked at |panic: ")
+_AT_START = re.compile(rf"(?:E   |[ |]{0,20}\| )?(?:{_NAME}|{_DOTTED})(?:: |:?\s*$)|  what\(\): +|thread '[^']*' (?:\(\d+\) )?panicked at |panic: ")
 _WITHIN = re.compile(rf"(?<![\w.'\"])({_NAME}): ")
 _SHUTTING_DOWN = re.compile(
     r"CancelledError|KeyboardInterrupt|SystemExit|GeneratorExit|BrokenPipeError|ConnectionResetError|EOFError"
@@ -69,7 +73,7 @@ class Line(NamedTuple):
     def exception(self) -> str:
         """What it says from the exception that it reports on; empty when it reports none. A line without a level must
         begin with it."""
-        found = _AT_START.match(self.said)
+        found = _AT_START.match(self.said[:_NAME_WITHIN])
         if found is None and self.level == "error":
             found = _WITHIN.search(self.said)
         return self.said[found.start() :] if found and self.rank >= RANKS["error"] else ""
@@ -110,7 +114,5 @@ def _read(texts: list[str]) -> Iterator[Line]:
 
 def _level_of(said: str) -> Level:
     start = said[:_LEVEL_WITHIN]
-    if _AT_START.match(start) and not start.startswith(("[", "(")):
-        return ""
-    found = [(match.start(), level) for level, pattern in _LEVELS if (match := pattern.search(start))]
-    return min(found)[1] if found else ""  # type: ignore[return-value]
+    found = None if _AT_START.match(start) else _LEVEL.search(start)
+    return cast(Level, found.lastgroup) if found else ""

@@ -24,7 +24,7 @@ _DISK = "free space on the engine's machine, for instance with docker system pru
 
 SERVER_MESSAGES: tuple[LogPattern, ...] = (
     _row(
-        r"exec format error",
+        r"[Ee]xec format error",
         "platform-mismatch",
         "the image is built for a CPU architecture that the engine's machine does not have",
         "use an image for this machine, choose the platform with --platform, or install emulation (binfmt)",
@@ -53,13 +53,13 @@ SERVER_MESSAGES: tuple[LogPattern, ...] = (
         _CPU,
     ),
     _row(
-        r"address already in use|Only one usage of each socket address|Errno 98\b|EADDRINUSE|Connection in use: \(",
+        r"[Aa]ddress already in use|Only one usage of each socket address|Errno 98\b|EADDRINUSE|Connection in use: \(",
         "not-listening",
         "the server's port is already taken in its container",
         "check what else the image starts; with --network host, check what listens on this machine",
     ),
     _row(
-        r"/dev/shm.{0,300}No space left on device|No space left on device.{0,300}/dev/shm"
+        r"/dev/shm.{0,300}[Nn]o space left on device|[Nn]o space left on device.{0,300}/dev/shm"
         r"|unable to allocate shared memory|unable to write to file </torch_|out of shared memory",
         "model-load-failed",
         _SHARED_MEMORY,
@@ -73,7 +73,7 @@ SERVER_MESSAGES: tuple[LogPattern, ...] = (
         only_after=r"multiprocessing/(heap|shared_memory|synchronize)\.py",
     ),
     _row(
-        r"^(?!.{0,2000}(?:/dev/shm|inotify|watch limit|</torch_)).*(?:no space left on device|disk quota exceeded)",
+        r"^(?!.{0,1000}(?:/dev/shm|inotify|watch limit|</torch_)).*(?:[Nn]o space left on device|[Dd]isk quota exceeded)",
         "disk-full",
         "the disk of the container engine is full",
         _DISK,
@@ -86,5 +86,4 @@ SERVER_MESSAGES: tuple[LogPattern, ...] = (
     ),
     denied(),
 )
-"""Searched in the log of a server that ended, beside the server's own log_patterns. Upper and lower case are the
-same."""
+"""Searched in the log of a server that ended, beside the server's own log_patterns."""
