@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-
 _ESCAPES = (
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours and movements of the cursor
     r"|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # titles, links, the clipboard: a string up to its end

@@ -204,6 +204,11 @@ class Container:
         watch = self._watch_it()
         return self._last_log if self._last_log is not None else watch.log if watch else ""
 
+    @property
+    def log_lines(self) -> int:
+        """How many lines of the log the watch has read."""
+        return self._watch.log_lines if self._watch else 0
+
     def measure(self) -> UsageWatch:
         """Start to sample the container's memory and CPU time. The container must run. The caller closes the result."""
         assert self._seen is not None, "container is not running."
@@ -390,4 +395,6 @@ class Container:
         gauge = IdleGauge(state, self._engine)
         endpoint = Endpoint(found[main], found, self.check, self.log_so_far, self._pause, gauge.is_idle)
         endpoint.look = self.look
+        if self._watch:
+            endpoint.is_ready = self._watch.model_is_ready
         return endpoint

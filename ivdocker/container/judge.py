@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ivdocker.container.watch import ContainerWatch
 from ivdocker.diagnosis import explain
 from ivdocker.engine.client import EngineError
+from ivdocker.engine.logs import after_lines
 from ivdocker.engine.parse import ContainerState
 from ivdocker.errors import EnvironmentFailed, GracefulShutdown, InfraValidationError, JobAborted, error_for
 from ivdocker.process.run import Cancelled
@@ -37,7 +38,8 @@ def watched(
 ) -> InfraValidationError | None:
     """The error for what the watch has seen. None: the server may still become ready, and answer."""
     if watch.end is not None:
-        return error_for(explain.ended_container(watch.end, watch.log, patterns))
+        was_ready, log = watch.survived is not None, after_lines(watch.log, watch.survived or 0)
+        return error_for(explain.ended_container(watch.end, log, patterns, was_ready))
     if watch.is_gone:
         return JobAborted(failure=explain.gone_container(name))
     if watch.is_paused:
@@ -46,7 +48,15 @@ def watched(
         return EnvironmentFailed(failure=explain.engine_failure(watch.error, image))
     if watch.loopback_port is not None:
         return error_for(explain.loopback_listener(watch.loopback_port))
-    if watch.fatal_line is not None and watch.fatal_line_age > _FATAL_LINE_GRACE_S:
-        failure = explain.fatal_line(watch.fatal_line, watch.log, patterns)
-        return error_for(failure) if failure else None
+    is_news = watch.survived is None and watch.fatal_lines != watch.harmless_lines
+    return _fatal(watch, patterns) if is_news and watch.fatal_line_age > _FATAL_LINE_GRACE_S else None
+
+
+def _fatal(watch: ContainerWatch, patterns: Sequence[LogPattern]) -> InfraValidationError | None:
+    lines, log = watch.fatal_lines, watch.log
+    for line in lines:
+        failure = explain.fatal_line(line, log, patterns)
+        if failure:
+            return error_for(failure)
+    watch.harmless_lines = lines
     return None

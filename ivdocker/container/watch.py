@@ -55,6 +55,10 @@ class ContainerWatch:
         may end a followed log before its last lines."""
         self.loopback_port: int | None = None
         """The HTTP port, if the server listens on it only on the container's loopback address."""
+        self.survived: int | None = None
+        """How many lines the log had when the model was ready. None: it was not yet."""
+        self.harmless_lines: tuple[str, ...] = ()
+        """Those of ``fatal_lines`` that have been judged, and are not fatal."""
         self._http_port = http_port
         self._engine = engine
         self._name = name
@@ -70,13 +74,18 @@ class ContainerWatch:
             self.error = EngineError("exhausted", "docker logs", "no thread to watch the container")
 
     @property
-    def fatal_line(self) -> str | None:
-        """A log line that says that the model will never be ready, even if the server continues to run."""
-        return self._follower.matched_line if self._follower else None
+    def fatal_lines(self) -> tuple[str, ...]:
+        """Log lines that may say that the model will never be ready, even if the server continues to run."""
+        return self._follower.matches if self._follower else ()
+
+    @property
+    def log_lines(self) -> int:
+        """How many lines of the log have been read."""
+        return self._follower.lines if self._follower else 0
 
     @property
     def fatal_line_age(self) -> float:
-        """Seconds since that line was seen."""
+        """Seconds since the first such line was seen."""
         return clock.monotonic() - self._follower.matched_at if self._follower else 0.0
 
     @property
@@ -85,6 +94,11 @@ class ContainerWatch:
         if self.whole_log is not None:
             return self.whole_log
         return self._follower.text() if self._follower else ""
+
+    def model_is_ready(self) -> None:
+        """Call this when the model is ready: what the log holds by then has been survived."""
+        if self.survived is None:
+            self.survived = self.log_lines
 
     def expect_end(self) -> None:
         """Call this before docker stop: the container's end is then not reported."""

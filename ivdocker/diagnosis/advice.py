@@ -9,7 +9,7 @@ from ivdocker.servers.client import hint_if_denied
 _ADVICE = (
     (
         r"FileNotFoundError|No such file or directory",
-        "see whether that file is in the model's folder, and whether the path that opens it is the one in the container",
+        "see whether the file is in the model's folder, and whether the code opens it by its path in the container",
     ),
     (
         r"ModuleNotFoundError|ImportError|No module named",
@@ -19,7 +19,10 @@ _ADVICE = (
         r"Unpickl|incompatible version|InconsistentVersion|invalid load key",
         "the model's file is damaged, or was written by other versions than the image has: compare both",
     ),
-    (r"Read-only file system", "the model's folder is mounted read-only: let the server write elsewhere, such as to /tmp"),
+    (
+        r"Read-only file system",
+        "the model's folder is mounted read-only: let the server write elsewhere, such as to /tmp",
+    ),
     (r"CUDA out of memory|OutOfMemoryError", "use a smaller model or batch, or a GPU with more memory"),
 )
 _ELSE = "correct what the exception names; docs/failures.md describes the usual causes"

@@ -7,8 +7,8 @@ import signal
 from collections.abc import Sequence
 from typing import Literal
 
-from ivdocker.diagnosis.engine_messages import BROKE_OFF, ENGINE_MESSAGES
 from ivdocker.diagnosis.advice import advice
+from ivdocker.diagnosis.engine_messages import BROKE_OFF, ENGINE_MESSAGES
 from ivdocker.diagnosis.evidence import Found, find, last_error, last_exception
 from ivdocker.diagnosis.log_lines import Line, lines_of
 from ivdocker.diagnosis.server_messages import SERVER_MESSAGES
@@ -74,7 +74,9 @@ def presence_after(error: EngineError) -> ContainerPresence:
     return "none" if is_early or error.kind == "missing" else "possible"
 
 
-def ended_container(state: ContainerState, log: str, log_patterns: Sequence[LogPattern], ready: bool = False) -> Failure:
+def ended_container(
+    state: ContainerState, log: str, log_patterns: Sequence[LogPattern], ready: bool = False
+) -> Failure:
     """Return the failure of a container that ended by itself.
 
     ``log``: what the server wrote; of a server that was ready only what it wrote since then, because it has survived
@@ -226,17 +228,23 @@ def _failed_start(state: ContainerState, lines: Sequence[Line], how: str) -> Fai
 
 def _unknown_end(state: ContainerState, lines: Sequence[Line], how: str) -> Failure:
     at = last_exception(lines)
-    last = "; its log is empty"
-    if lines:
-        line = lines[-1] if at is None else lines[at]
-        last = f"; its last {'log line' if at is None else 'exception'}: {(line.exception or line.said).strip()[:300]}"
-    hint = SAVE_LOG if at is None else advice(line.exception)
+    last, hint = "; its log is empty", SAVE_LOG
+    if at is not None:
+        exception = lines[at].exception.strip()
+        last, hint = f"; its last exception: {exception[:300]}", advice(exception)
+    elif lines:
+        last = f"; its last log line: {lines[-1].text.strip()[:300]}"
     if signal_name(state.exit_code) == "SIGKILL":
         hint = (
             "it is not known what sent SIGKILL; if the kernel did because memory ran out, dmesg on the engine's machine"
             " shows it"
         )
-    return Failure("container-exited", f"the server ended by itself ({how}){last}", hint, log_tail=excerpt(lines, last_error(lines)))
+    return Failure(
+        "container-exited",
+        f"the server ended by itself ({how}){last}",
+        hint,
+        log_tail=excerpt(lines, last_error(lines)),
+    )
 
 
 def _first_match(rows: Sequence[LogPattern], text: str) -> tuple[LogPattern, re.Match[str]] | None:

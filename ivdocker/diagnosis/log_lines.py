@@ -20,11 +20,11 @@ _WORKER = re.compile(r"^.{0,200}?(?:\bMODEL_LOG|\.WorkerLifeCycle) - ")
 _PROCESS = re.compile(r"^(?:\([\w -]+ pid=\d+\) |\[rank\d+\]: ?|\[[^\]\s]+ (?:TP|DP|EP)\d+[^\]]*\] )+")
 
 _LEVEL = re.compile(
-    r'(?P<error>^[EF]\d{4} |^\S+ \S+: [EF] |\b(?:ERROR|CRITICAL|FATAL)\b|\[(?:error|crit|alert|emerg)\]'
+    r"(?P<error>^[EF]\d{4} |^\S+ \S+: [EF] |\b(?:ERROR|CRITICAL|FATAL)\b|\[(?:error|crit|alert|emerg)\]"
     r'|"(?:level|severity)": ?"(?:error|critical|fatal)")'
-    r'|(?P<warning>^W\d{4} |^\S+ \S+: W |\bWARN(?:ING)?\b|\[warn(?:ing)?\]|[A-Za-z]Warning: '
+    r"|(?P<warning>^W\d{4} |^\S+ \S+: W |\bWARN(?:ING)?\b|\[warn(?:ing)?\]|[A-Za-z]Warning: "
     r'|"(?:level|severity)": ?"warn(?:ing)?"|\blevel=warn)'
-    r'|(?P<info>^I\d{4} |^\S+ \S+: I |\b(?:INFO|DEBUG|TRACE)\b|\[(?:info|notice|debug)\]'
+    r"|(?P<info>^I\d{4} |^\S+ \S+: I |\b(?:INFO|DEBUG|TRACE)\b|\[(?:info|notice|debug)\]"
     r'|"(?:level|severity)": ?"(?:info|debug)")',
     re.ASCII,
 )
@@ -40,7 +40,10 @@ RANKS: dict[str, int] = {"info": 0, "warning": 1, "error": 2, "": 2}
 
 _NAME = r"(?:[A-Za-z_]\w*\.){0,8}[A-Za-z_]\w*(?:Error|Exception|Failure|Fault|Interrupt|Exit)(?:_\w+)?"
 _DOTTED = r"(?:[a-z_]\w*\.){1,8}[A-Z]\w*"
-_AT_START = re.compile(rf"(?:E   |[ |]{0,20}\| )?(?:{_NAME}|{_DOTTED})(?:: |:?\s*$)|  what\(\): +|thread '[^']*' (?:\(\d+\) )?panicked at |panic: ")
+_AT_START = re.compile(
+    rf"(?:E   |[ |]{{0,20}}\| )?(?:{_NAME}|{_DOTTED})(?:: |:?\s*$)|  what\(\): +"
+    r"|thread '[^']*' (?:\(\d+\) )?panicked at |panic: "
+)
 _WITHIN = re.compile(rf"(?<![\w.'\"])({_NAME}): ")
 _SHUTTING_DOWN = re.compile(
     r"CancelledError|KeyboardInterrupt|SystemExit|GeneratorExit|BrokenPipeError|ConnectionResetError|EOFError"

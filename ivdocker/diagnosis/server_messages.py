@@ -15,12 +15,14 @@ _row: Any = partial(LogPattern, position="end", min_level="error")
 """A row that is believed only at the end of a log: the server survives most such lines."""
 
 _CPU = (
-    "use a machine with a newer CPU, or an image that was built for older ones; in an emulated or virtual machine choose"
-    " a CPU model that passes these instructions on"
+    "use a machine with a newer CPU, or an image that was built for older ones; in an emulated or virtual machine"
+    " choose a CPU model that passes these instructions on"
 )
 _SHARED_MEMORY = "the container's shared memory (/dev/shm) is used up"
 _MORE_SHARED_MEMORY = "give the container more with --shm-size, such as --shm-size 1g"
-_DISK = "free space on the engine's machine, for instance with docker system prune; docker system df shows what takes it"
+_DISK = (
+    "free space on the engine's machine, for instance with docker system prune; docker system df shows what takes it"
+)
 
 SERVER_MESSAGES: tuple[LogPattern, ...] = (
     _row(
@@ -73,7 +75,8 @@ SERVER_MESSAGES: tuple[LogPattern, ...] = (
         only_after=r"multiprocessing/(heap|shared_memory|synchronize)\.py",
     ),
     _row(
-        r"^(?!.{0,1000}(?:/dev/shm|inotify|watch limit|</torch_)).*(?:[Nn]o space left on device|[Dd]isk quota exceeded)",
+        r"^(?!.{0,1000}(?:/dev/shm|inotify|watch limit|</torch_))"
+        r".*(?:[Nn]o space left on device|[Dd]isk quota exceeded)",
         "disk-full",
         "the disk of the container engine is full",
         _DISK,

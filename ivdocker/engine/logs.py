@@ -135,8 +135,9 @@ class LogFollower:
 def after_lines(log: str, lines: int) -> str:
     """The log without its first ``lines`` lines, some of which may have been left out."""
     gap = _GAP.search(log)
-    if gap and lines > (kept := log.count("\n", 0, gap.start())):
-        lines = kept + 1 + max(0, lines - kept - int(gap[1]))
+    if gap and lines > (kept := log.count("\n", 0, gap.start()) - 1):
+        # The gap stands on a line of its own, and the line break before it is not the server's.
+        lines = kept + 2 + max(0, lines - kept - int(gap[1]))
     return log.split("\n", lines)[-1] if log.count("\n") >= lines else ""
 
 

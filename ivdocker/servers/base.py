@@ -45,13 +45,13 @@ class LogPattern(NamedTuple):
     """A line in a server's log that names the cause of a failure.
 
     ``pattern``: a regular expression. Its named groups may stand in ``message`` as ``{group}``. ``hint``: what the user
-    can do about it; empty where nothing is known. ``fatal``: True where the server keeps running after this line although
-    the model will never be ready; False (the default) where the line is read only after the end, or beside a fatal
-    line. ``only_after``: the row counts only after a line that this expression matches.
+    can do about it; empty where nothing is known. ``fatal``: True where the server keeps running after this line
+    although the model will never be ready; False (the default) where the line is read only after the end, or beside a
+    fatal line. ``only_after``: the row counts only after a line that this expression matches.
 
-    ``position``: ``line``, anywhere in the log; ``end``, only where no exception that the row does not match came later,
-    nor much of a server at work, because the server survived such a line; ``exception``, as ``end``, and only in a line
-    that reports an exception (a traceback's last line, a C++ ``what()``, an exception in a line of the level ERROR) or
+    ``position``: ``line``, anywhere in the log; ``end``, only where no exception that the row does not match came
+    later, nor much of a server at work, because the server survived such a line; ``exception``, as ``end``, and only in a
+    line that reports an exception (a traceback's last line, a C++ ``what()``, an exception in a line of the level ERROR) or
     that begins with the pattern. ``min_level``: a line with a lower level does not match; one without a level does.
     ``names_cause``: False where the line says only that something failed, or repeats another's words: rows that name a
     cause are tried first.

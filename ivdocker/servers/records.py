@@ -91,6 +91,7 @@ class Endpoint(str):
     and returns earlier when there is something for ``check()`` to raise. ``is_idle()`` returns whether the server has
     surely done nothing since the last call. ``look()`` is ``check()`` after a look at the container itself, for a
     verdict that has no other evidence than that time has passed; unless somebody sets it, it is ``check()``.
+    ``is_ready()`` is called when all models are ready: what the server wrote until then, it has survived.
 
     A copy works as the original does. An unpickled one knows the addresses; its other attributes do nothing, because
     nobody in its process watches the container.
@@ -102,6 +103,7 @@ class Endpoint(str):
     pause: Callable[[float], object]
     is_idle: Callable[[], bool]
     look: Callable[[], None]
+    is_ready: Callable[[], None]
 
     def __new__(
         cls,
@@ -115,12 +117,12 @@ class Endpoint(str):
         endpoint = super().__new__(cls, address)
         endpoint.addresses = dict(addresses or {})
         endpoint.check, endpoint.log, endpoint.pause, endpoint.is_idle = check, log, pause, is_idle
-        endpoint.look = check
+        endpoint.look, endpoint.is_ready = check, lambda: None
         return endpoint
 
     def __copy__(self) -> Endpoint:
         copied = type(self)(str(self), self.addresses, self.check, self.log, self.pause, self.is_idle)
-        copied.look = self.look
+        copied.look, copied.is_ready = self.look, self.is_ready
         return copied
 
     def __deepcopy__(self, _memo: object) -> Endpoint:

@@ -135,7 +135,10 @@ def test_a_server_at_work_has_survived_what_it_said_before() -> None:
     ("kind", "relayed"),
     [
         ("triton", "E1122 1 x.cc:1] \"failed to load 'm' version 1: Internal: RuntimeError: {}\""),
-        ("kserve", "ERROR:root:fail to load model m from dir /mnt/models. exception type X, exception msg: OSError: {}"),
+        (
+            "kserve",
+            "ERROR:root:fail to load model m from dir /mnt/models. exception type X, exception msg: OSError: {}",
+        ),
         ("openai", "(EngineCore pid=20) ERROR 11-22 22:30:57 [core.py:1510] RuntimeError: {}"),
         ("mlserver", "RuntimeError: {}\nCouldn't load model 'm'. Model will be removed from registry."),
         ("bentoml", "RuntimeError: {}\n[ERROR] [entry_service:S:1] Initializing service error"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ivdocker.engine.logs import HEAD_BYTES, TAIL_BYTES, LogBuffer, LogFollower
+from ivdocker.engine.logs import HEAD_BYTES, LINE_BYTES, TAIL_BYTES, LogBuffer, LogFollower, after_lines
 from ivdocker.process.run import Child
 
 
@@ -18,7 +18,7 @@ def test_a_log_keeps_its_beginning_and_its_end_and_counts_what_is_between() -> N
     assert text.startswith("the first line\n")
     assert text.endswith("\nthe last line")
     assert len(text) < HEAD_BYTES + TAIL_BYTES + 1000
-    assert "bytes left out" in text
+    assert "lines left out" in text
 
 
 def test_a_log_that_fits_is_whole() -> None:
@@ -44,14 +44,14 @@ def test_a_line_that_is_watched_for_is_found_once_it_is_whole() -> None:
     follower = follow("printf 'one\\nbad th'; printf 'ing: x\\nbad thing: y\\n'", rb"bad thing: .*")
     assert follower.ended.wait(10)
     follower.close()
-    assert follower.matched_line == "bad thing: x"
+    assert follower.matches == ("bad thing: x", "bad thing: y")
 
 
 def test_a_line_that_never_ended_is_no_cause() -> None:
     follower = follow("printf 'bad thing: ha'", rb"bad thing: .*")
     assert follower.ended.wait(10)
     follower.close()
-    assert follower.matched_line is None
+    assert follower.matches == ()
 
 
 def test_following_ends_when_it_is_closed() -> None:
@@ -65,3 +65,46 @@ def test_what_docker_says_of_a_container_that_is_gone_is_not_the_servers_log() -
     follower.ended.wait(30)
     follower.close()
     assert follower.text() == "ready\n"
+
+
+def test_colours_hide_no_line_that_is_watched_for_and_are_not_shown() -> None:
+    follower = follow(r"printf '\033[31mbad \033[1mthing\033[0m: x\n\033]0;title\007\n'", rb"^bad thing: .*")
+    assert follower.ended.wait(10)
+    follower.close()
+    assert follower.matches == ("bad thing: x",)
+    assert follower.text() == "bad thing: x\n\n"
+
+
+def test_lines_of_both_streams_are_never_mixed_within_a_line() -> None:
+    follower = follow("printf 'out '; printf 'err ' >&2; sleep 0.1; printf 'put\\n'; printf 'or\\n' >&2")
+    assert follower.ended.wait(10)
+    follower.close()
+    assert sorted(follower.text().splitlines()) == ["err or", "out put"]
+    assert follower.lines == 2
+
+
+def test_a_line_without_an_end_is_shown_and_not_kept_whole_in_memory() -> None:
+    follower = follow("printf 'begin'; head -c 3000000 /dev/zero | tr '\\0' x", rb"x{%d}" % (LINE_BYTES + 1))
+    assert follower.ended.wait(30)
+    follower.close()
+    assert follower.text().startswith("beginx")
+    assert len(follower.text()) < HEAD_BYTES + TAIL_BYTES + 2**18
+    assert follower.matches == ()
+
+
+def test_what_a_log_holds_after_so_many_lines() -> None:
+    assert after_lines("a\nb\nc\n", 0) == "a\nb\nc\n"
+    assert after_lines("a\nb\nc\n", 2) == "c\n"
+    assert after_lines("a\nb\n", 2) == ""
+    assert after_lines("a\n", 5) == ""
+
+
+def test_what_a_long_log_holds_after_so_many_lines() -> None:
+    """The lines that were left out count too."""
+    buffer = LogBuffer()
+    for number in range(40_000):
+        buffer.append(b"line %05d %s\n" % (number, b"x" * 80))
+    text = buffer.text()
+    assert "left out" in text
+    assert after_lines(text, 39_998).split()[1] == "39998"
+    assert after_lines(text, 10).split()[1] == "00010"
