@@ -204,10 +204,9 @@ class Container:
         watch = self._watch_it()
         return self._last_log if self._last_log is not None else watch.log if watch else ""
 
-    @property
-    def log_lines(self) -> int:
-        """How many lines of the log the watch has read."""
-        return self._watch.log_lines if self._watch else 0
+    def log_since(self, timestamp: float) -> str | None:
+        """What the server wrote after this UTC timestamp; None when that is not known. Raises nothing."""
+        return self._watch.log_since(timestamp) if self._watch else None
 
     def measure(self) -> UsageWatch:
         """Start to sample the container's memory and CPU time. The container must run. The caller closes the result."""

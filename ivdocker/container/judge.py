@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from ivdocker.container.watch import ContainerWatch
 from ivdocker.diagnosis import explain
 from ivdocker.engine.client import EngineError
-from ivdocker.engine.logs import after_lines
 from ivdocker.engine.parse import ContainerState
 from ivdocker.errors import EnvironmentFailed, GracefulShutdown, InfraValidationError, JobAborted, error_for
 from ivdocker.process.run import Cancelled
@@ -38,8 +37,8 @@ def watched(
 ) -> InfraValidationError | None:
     """The error for what the watch has seen. None: the server may still become ready, and answer."""
     if watch.end is not None:
-        was_ready, log = watch.survived is not None, after_lines(watch.log, watch.survived or 0)
-        return error_for(explain.ended_container(watch.end, log, patterns, was_ready))
+        log = watch.log if watch.last_log is None else watch.last_log
+        return error_for(explain.ended_container(watch.end, log, patterns, watch.ready_at is not None))
     if watch.is_gone:
         return JobAborted(failure=explain.gone_container(name))
     if watch.is_paused:
@@ -48,7 +47,7 @@ def watched(
         return EnvironmentFailed(failure=explain.engine_failure(watch.error, image))
     if watch.loopback_port is not None:
         return error_for(explain.loopback_listener(watch.loopback_port))
-    is_news = watch.survived is None and watch.fatal_lines != watch.harmless_lines
+    is_news = watch.ready_at is None and watch.fatal_lines != watch.harmless_lines
     return _fatal(watch, patterns) if is_news and watch.fatal_line_age > _FATAL_LINE_GRACE_S else None
 
 

@@ -55,8 +55,10 @@ class ContainerWatch:
         may end a followed log before its last lines."""
         self.loopback_port: int | None = None
         """The HTTP port, if the server listens on it only on the container's loopback address."""
-        self.survived: int | None = None
-        """How many lines the log had when the model was ready. None: it was not yet."""
+        self.ready_at: float | None = None
+        """When the model was ready. None: it was not yet."""
+        self.last_log: str | None = None
+        """The log of a container that ended by itself after its model was ready, since then."""
         self.harmless_lines: tuple[str, ...] = ()
         """Those of ``fatal_lines`` that have been judged, and are not fatal."""
         self._http_port = http_port
@@ -79,11 +81,6 @@ class ContainerWatch:
         return self._follower.matches if self._follower else ()
 
     @property
-    def log_lines(self) -> int:
-        """How many lines of the log have been read."""
-        return self._follower.lines if self._follower else 0
-
-    @property
     def fatal_line_age(self) -> float:
         """Seconds since the first such line was seen."""
         return clock.monotonic() - self._follower.matched_at if self._follower else 0.0
@@ -97,8 +94,7 @@ class ContainerWatch:
 
     def model_is_ready(self) -> None:
         """Call this when the model is ready: what the log holds by then has been survived."""
-        if self.survived is None:
-            self.survived = self.log_lines
+        self.ready_at = self.ready_at or clock.utc()
 
     def expect_end(self) -> None:
         """Call this before docker stop: the container's end is then not reported."""
@@ -202,13 +198,18 @@ class ContainerWatch:
             self.is_gone = True
         else:
             self.whole_log = log.result() if log else self._read_log()
+            self.last_log = self.log_since(self.ready_at) if self.ready_at else None
             self.end = self._with_oom_event(state)
         return True
 
-    def _read_log(self) -> str | None:
+    def log_since(self, timestamp: float) -> str | None:
+        """What the server wrote after this UTC timestamp. None where the engine has another clock, or does not tell."""
+        return None if self._engine.remote_host else self._read_log(timestamp)
+
+    def _read_log(self, since: float | None = None) -> str | None:
         """None when docker does not show it all."""
         with contextlib.suppress(EngineError):
-            return self._engine.logs(self._name, timeout_s=min(_READ_LOG_S, self._engine.timeout_s))
+            return self._engine.logs(self._name, timeout_s=min(_READ_LOG_S, self._engine.timeout_s), since=since)
         return None
 
     def _with_oom_event(self, state: ContainerState) -> ContainerState:

@@ -129,17 +129,6 @@ def log_tail(log: str) -> tuple[str, ...]:
     return excerpt(lines, last_error(lines))
 
 
-def log_of_request(log: str) -> tuple[str, ...]:
-    """Return what a server wrote of a request that failed: the lines around the first error, else the first lines.
-
-    ``log``: the part that was written since the request was sent. What was written of later requests comes last.
-    """
-    lines = lines_of(log)
-    errors = (at for at, line in enumerate(lines) if line.exception or line.level == "error")
-    at = next(errors, None)
-    return excerpt(lines[: at + TAIL_LINES] if at is not None else lines[:TAIL_LINES], at)
-
-
 def excerpt(lines: Sequence[Line], at: int | None) -> tuple[str, ...]:
     """Return the lines around this place, at most ten; None: the last ones."""
     start = max(0, len(lines) - TAIL_LINES)

@@ -86,8 +86,9 @@ def inspect(name: str) -> list[str]:
     return ["container", "inspect", name]
 
 
-def logs(name: str, *, follow: bool = True, timestamps: bool = False) -> list[str]:
-    flags = {"--follow": follow, "--timestamps": timestamps}
+def logs(name: str, *, follow: bool = True, timestamps: bool = False, since: float | None = None) -> list[str]:
+    """``since``: only what was written after this UTC timestamp."""
+    flags = {"--follow": follow, "--timestamps": timestamps, f"--since={since or 0:.6f}": since is not None}
     return ["logs", *(flag for flag, wanted in flags.items() if wanted), name]
 
 

@@ -253,18 +253,19 @@ class Engine:
         """Follow the container's log in a thread until the container ends. Raises EngineError."""
         return LogFollower(self._spawn(argv.logs(name)), watch)
 
-    def logs(self, name: str, *, timeout_s: float) -> str:
-        """The container's log so far: its beginning (256 KiB) and its end (1 MiB). Raises EngineError after 3 tries,
-        because once the container is removed its log is gone for good."""
+    def logs(self, name: str, *, timeout_s: float, since: float | None = None) -> str:
+        """The container's log so far: its beginning (256 KiB) and its end (1 MiB). ``since``: only what was written
+        after this UTC timestamp, by the engine's clock. Raises EngineError after 3 tries, because once the container is
+        removed its log is gone for good."""
         limit = clock.Deadline.after(timeout_s)
         for _ in range(_LOG_TRIES - 1):
             with contextlib.suppress(EngineError):
-                return self._logs(name, limit.remaining)
+                return self._logs(name, limit.remaining, since)
             clock.sleep(min(_LOG_RETRY_S, limit.remaining))
-        return self._logs(name, limit.remaining)
+        return self._logs(name, limit.remaining, since)
 
-    def _logs(self, name: str, timeout_s: float) -> str:
-        words = argv.logs(name, follow=False)
+    def _logs(self, name: str, timeout_s: float, since: float | None) -> str:
+        words = argv.logs(name, follow=False, since=since)
         reader = LogFollower(self._spawn(words))
         reader.ended.wait(timeout_s)
         reader.close()

@@ -21,23 +21,18 @@ _PARTIAL_BYTES = 64 * 1024
 _MATCHES = 20
 _OVERLONG = re.compile(rb"(?m)^([^\n]{%d})[^\n]+" % LINE_BYTES)
 _DOCKERS_ERROR = re.compile(r"(?m)^Error(?: response from daemon)?: [^\n]*\n?\Z")
-_GAP = re.compile(r"(?m)^\.\.\. \d+ bytes in (\d+) lines left out \.\.\.$")
 
 
 class LogBuffer:
     """Keeps the beginning (256 KiB) and the end (1 MiB) of a log, and counts what is left out between them."""
 
     def __init__(self) -> None:
-        self.lines = 0
-        """How many line breaks have been appended."""
         self._head = bytearray()
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
         self._dropped = 0
-        self._dropped_lines = 0
 
     def append(self, chunk: bytes) -> None:
-        self.lines += chunk.count(b"\n")
         room = HEAD_BYTES - len(self._head)
         self._head += chunk[:room]
         rest = chunk[room:]
@@ -48,11 +43,9 @@ class LogBuffer:
             oldest = self._tail.popleft()
             self._tail_size -= len(oldest)
             self._dropped += len(oldest)
-            self._dropped_lines += oldest.count(b"\n")
 
     def text(self) -> str:
-        left_out = f"{self._dropped} bytes in {self._dropped_lines} lines left out"
-        gap = f"\n... {left_out} ...\n".encode() if self._dropped else b""
+        gap = f"\n... {self._dropped} bytes left out ...\n".encode() if self._dropped else b""
         return (bytes(self._head) + gap + b"".join(self._tail)).decode("utf-8", "replace")
 
 
@@ -80,11 +73,6 @@ class LogFollower:
         if self._thread is None:
             self._child.kill()
             self.ended.set()
-
-    @property
-    def lines(self) -> int:
-        """How many complete lines have come so far."""
-        return self._buffer.lines
 
     def text(self) -> str:
         """The log so far, without escape sequences: the lines of stdout and stderr in the order of arrival."""
@@ -130,15 +118,6 @@ class LogFollower:
         if found:
             self.matched_at = self.matched_at or clock.monotonic()
             self.matches = (*self.matches, *found)[-_MATCHES:]
-
-
-def after_lines(log: str, lines: int) -> str:
-    """The log without its first ``lines`` lines, some of which may have been left out."""
-    gap = _GAP.search(log)
-    if gap and lines > (kept := log.count("\n", 0, gap.start()) - 1):
-        # The gap stands on a line of its own, and the line break before it is not the server's.
-        lines = kept + 2 + max(0, lines - kept - int(gap[1]))
-    return log.split("\n", lines)[-1] if log.count("\n") >= lines else ""
 
 
 def _line_around(text: bytes, match: re.Match[bytes]) -> bytes:

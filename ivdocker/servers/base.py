@@ -50,11 +50,11 @@ class LogPattern(NamedTuple):
     fatal line. ``only_after``: the row counts only after a line that this expression matches.
 
     ``position``: ``line``, anywhere in the log; ``end``, only where no exception that the row does not match came
-    later, nor much of a server at work, because the server survived such a line; ``exception``, as ``end``, and only in a
-    line that reports an exception (a traceback's last line, a C++ ``what()``, an exception in a line of the level ERROR) or
-    that begins with the pattern. ``min_level``: a line with a lower level does not match; one without a level does.
-    ``names_cause``: False where the line says only that something failed, or repeats another's words: rows that name a
-    cause are tried first.
+    later, nor much of a server at work, because the server survived such a line; ``exception``, as ``end``, and only in
+    a line that reports an exception (a traceback's last line, a C++ ``what()``, an exception in a line of the level
+    ERROR) or that begins with the pattern. ``min_level``: a line with a lower level does not match; one without a level
+    does. ``names_cause``: False where the line says only that something failed, or repeats another's words: rows that
+    name a cause are tried first.
     """
 
     pattern: str

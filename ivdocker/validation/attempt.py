@@ -13,8 +13,7 @@ from ivdocker import clock
 from ivdocker.container.container import Container
 from ivdocker.diagnosis import log_errors
 from ivdocker.diagnosis import stop as stop_diagnosis
-from ivdocker.diagnosis.explain import log_of_request, log_tail
-from ivdocker.engine.logs import after_lines
+from ivdocker.diagnosis.explain import log_tail
 from ivdocker.errors import Failure, GracefulShutdown, InfraValidationError, UsageError
 from ivdocker.report.observer import Observer
 from ivdocker.report.verdict import RequestFigures, RunReport
@@ -75,9 +74,10 @@ class _Attempt:
         on_pull = partial(job.observer.pull, binary.image)
         self._container = Container(job.engine, job.model.location, binary, self._options, on_pull)
         self._stages = _Stages(self.report, job.observer)
-        self._log_mark = 0
-        """How many lines the server's log had before the first request that failed."""
-        self._has_failed = False
+        self._sent_at = 0.0
+        """When the request that is under way was sent, or later ones."""
+        self._log_of_failed: str | None = None
+        """What the server wrote of the first request that failed."""
 
     def run(self) -> RunReport:
         """Run the attempt and return its report. Raises UsageError, GracefulShutdown."""
@@ -142,7 +142,7 @@ class _Attempt:
             sink.restart()
         if job.warmup:
             job.warmup.begin(client)
-        self._log_mark = self._container.log_lines
+        self._sent_at = clock.utc()
         with self._stages.timed("query") as stage:
             options = SendOptions(job.checks.deterministic, job.checks.repeat, job.checks.concurrency)
             stream = _RequestStream(job, self._binary, client)
@@ -157,9 +157,9 @@ class _Attempt:
             raise InfraValidationError(failure=failure)
 
     def _keep(self, result: RequestResult) -> None:
-        self._has_failed |= result.failure is not None
-        if not self._has_failed:
-            self._log_mark = self._container.log_lines
+        if result.failure and self._log_of_failed is None:
+            self._log_of_failed = self._container.log_since(self._sent_at)
+        self._sent_at = clock.utc()
         self._job.observer.outcome(self._binary.image, result)
         if self._container.evidence:
             self._container.evidence.outcome(result.as_dict())
@@ -172,10 +172,8 @@ class _Attempt:
         failure = error.failure or Failure("engine-error", str(error))
         log_may_tell = not failure.is_environment and failure.code != "budget-exceeded"
         if log_may_tell and not failure.log_tail:
-            log = self._container.log()
-            of_request = self._stages.current == "query"
-            tail = log_of_request(after_lines(log, self._log_mark)) if of_request else log_tail(log)
-            failure = failure._replace(log_tail=tail)
+            log = self._container.log() if self._log_of_failed is None else self._log_of_failed
+            failure = failure._replace(log_tail=log_tail(log))
         return failure.at(self._stages.current, self._container.command)
 
     def _stop(self) -> None:

@@ -91,13 +91,14 @@ def inspect(state: str, argv: list[str]) -> Answer:
 
 
 def logs(state: str, argv: list[str]) -> Answer:
-    flags = set(argv[1:-1])
+    flags = {flag for flag in argv[1:-1] if not flag.startswith("--since=")}
+    since = [float(flag.partition("=")[2]) for flag in argv[1:-1] if flag.startswith("--since=")]
     if flags - {"--follow", "--timestamps"}:
         _unknown(argv)
     container = containers.find(state, argv[-1])
     if container is None:
         return 1, "", _no_such_container(argv[-1])
-    for stream, chunk in container.log("--follow" in flags):
+    for stream, chunk in container.log("--follow" in flags, *since):
         if "--timestamps" in flags:
             stamp = _time(time.time()).encode()
             chunk = b"".join(stamp + b" " + line for line in chunk.splitlines(keepends=True))

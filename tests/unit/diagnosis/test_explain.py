@@ -133,17 +133,6 @@ def test_colours_hide_nothing_and_are_not_shown() -> None:
     assert failure.log_tail == ("ModuleNotFoundError: No module named 'sklearn'",)
 
 
-def test_of_a_request_that_failed_its_own_error_is_shown() -> None:
-    before = [f"POST number {number}" for number in range(5)]
-    after = [f"later {number}" for number in range(50)]
-    error = "ValueError: cannot convert"
-    log = "\n".join([*before, "Traceback (most recent call last):", error, *after, "KeyError: 'another request'"])
-    shown = explain.log_of_request(log)
-    assert error in shown
-    assert "KeyError: 'another request'" not in shown
-    assert len(shown) <= 10
-
-
 @pytest.mark.parametrize("kind", sorted(SAMPLES))
 @pytest.mark.parametrize(
     "piece", ["{name: ", "OSError: ", "failed: ", "' '", "|  ", "a.", "1%", "\x1b[", "GET /", " - "]
