@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from collections.abc import Sequence
@@ -26,6 +27,9 @@ _BEFORE_CAUSE = 6
 """How many of these lines come before the line that names the cause. The others come after it."""
 
 _LINE_LENGTH = 400
+_SAID_LENGTH = 8192
+_WARNING = re.compile(r"\s*(?:WARN(?:ING)?:|time=\S+ level=(?:warn|info|debug)|Emulate Docker CLI using podman)")
+_SAME_COMMANDS = "login|logout|pull|load|ps|system|network|image"
 _ABOUT_IMAGE = ("image-not-found", "registry-denied", "platform-mismatch")
 _BEFORE_CREATE = ("engine-unreachable", "engine-permission", "image-not-found")
 """With these failures ``docker run`` has not created a container."""
@@ -44,13 +48,14 @@ def engine_failure(error: EngineError, image: str | None = None) -> Failure:
     if error.kind == "timeout":
         hint = "the engine hangs or is overloaded: check whether docker ps answers, and restart the engine if not"
         return Failure("engine-timeout", f"the engine gave {error.stderr}: {error.command}", hint)
-    text = _strip_frame(error.stderr) or f"exit code {error.returncode} without an error message: {error.command}"
-    found = _first_match(ENGINE_MESSAGES, error.stderr)
+    said = _without_warnings(error.stderr)
+    text = _strip_frame(said) or f"exit code {error.returncode} without an error message: {error.command}"
+    found = _first_match(ENGINE_MESSAGES, said)
     if found is None:
         return Failure("engine-error", f"the engine refused: {text}")
     row, match = found
     about = f" ({image})" if image and row.code in _ABOUT_IMAGE else ""
-    return Failure(row.code, f"{_fill_in(row, match)}{about}: {text}", row.hint)
+    return Failure(row.code, f"{_fill_in(row, match)}{about}: {text}", _hint_on(error.command, row.hint))
 
 
 def no_more_processes(reason: str) -> Failure:
@@ -69,7 +74,7 @@ def presence_after(error: EngineError) -> ContainerPresence:
         return "late"
     if error.stdout.strip():
         return "certain"
-    found = _first_match(ENGINE_MESSAGES, error.stderr)
+    found = _first_match(ENGINE_MESSAGES, _without_warnings(error.stderr))
     is_early = found is not None and found[0] is not BROKE_OFF and found[0].code in _BEFORE_CREATE
     return "none" if is_early or error.kind == "missing" else "possible"
 
@@ -255,6 +260,20 @@ def _hint(row: LogPattern, match: re.Match[str]) -> str | None:
     """Return the row's hint. Where the row has none, or repeats the server's words: what these words advise."""
     denied = hint_if_denied(match.string) if row.code == "model-load-failed" else None
     return denied or row.hint or advice(match.string)
+
+
+def _hint_on(command: str, hint: str) -> str:
+    """Return the hint with podman's commands where the engine is podman: they are docker's."""
+    is_podman = os.path.basename(command.split(" ")[0]).startswith("podman")
+    return re.sub(rf"\bdocker (?={_SAME_COMMANDS})", "podman ", hint) if is_podman else hint
+
+
+def _without_warnings(text: str) -> str:
+    """Return what a docker call says of its failure, without the warnings around it; cut, because a server or a
+    registry may write anything."""
+    lines = text[-_SAID_LENGTH:].splitlines()
+    errors = [line for line in lines if not _WARNING.match(line)]
+    return "\n".join(errors if any(line.strip() for line in errors) else lines)
 
 
 def _strip_frame(text: str) -> str:
