@@ -16,8 +16,8 @@ _LOG_IN = "check the image's name; log in with docker login"
 _LATER = "try again later (--tries), or load the image with docker load"
 _REACH = "check the network and the image's name, or load the image with docker load"
 _FOLDER = (
-    "the path must exist on the machine where the engine runs; a remote engine, or one outside this container, has other"
-    " files"
+    "the path must exist on the machine where the engine runs; a remote engine, or one outside this container, has"
+    " other files"
 )
 _FREE = "free space, for instance with docker system prune; docker system df shows what takes it"
 

@@ -198,8 +198,11 @@ class Engine:
 
         def read_errors(chunk: bytes) -> None:
             errors[:] = (errors + chunk)[-_PULL_ERROR_BYTES:]
+            # A wrapper that is not known may show its progress here, too.
             if output == "error terminal":
                 show(chunk)
+            elif progress.feed(chunk):
+                patience.renew()
 
         child = self._spawn(words, output)
         try:

@@ -192,7 +192,7 @@ def version(output: bytes, dialect: Dialect) -> EngineVersion:
     """
     record = _lower(json.loads(output))
     client = _lower(record["client"])
-    server = _lower(record.get("server") or (client if dialect.name == "podman" else {}))
+    server = _lower(record.get("server") or (client if "osarch" in client else {}))
     system, _, machine = str(server.get("osarch") or "").partition("/")
     return EngineVersion(
         name=dialect.name,
