@@ -42,6 +42,9 @@ MAY_CHANGE = frozenset(
 """Failures that another try may avoid. The others repeat: a model that cannot be loaded stays so."""
 
 
+_ERRORS_KEPT = 20
+
+
 def run_one(job: Job, binary: ServingBinary) -> RunReport:
     """Run one image of the job, and try again if that may help. Raises UsageError, GracefulShutdown."""
     history: list[Failure] = []
@@ -130,9 +133,14 @@ class _Attempt:
                 read_log = self._container.log
         finally:
             self.report.resources = usage.close(needed=budgets.memory_bytes is not None)
-            text = read_log()
-            self.report.log_errors = log_errors.count(text) if text else None
+            self._count_errors(read_log())
             self._job.observer.measured(self.report)
+
+    def _count_errors(self, log: str) -> None:
+        """Without a log nothing is known of its errors."""
+        if log:
+            found = log_errors.find(log, self._job.budgets.ignore_log_errors)
+            self.report.log_errors, self.report.log_error_lines = len(found), tuple(found[:_ERRORS_KEPT])
 
     def _send_requests(self, client: BaseModelServerClient) -> None:
         from ivdocker.requests.send import SendOptions, send_all
@@ -182,8 +190,8 @@ class _Attempt:
             report.kept = container.leave() if report.failure and self._options.keep else None
             container.stop(keep_log=False)
             report.kept_network = report.kept is not None and self._options.offline
-            if report.log_errors is None and (text := container.log_so_far()):
-                report.log_errors = log_errors.count(text)
+            if report.log_errors is None:
+                self._count_errors(container.log_so_far())
             if report.kept:
                 stage.text = f"container {report.kept} left as it is"
             elif container.was_made:
