@@ -33,7 +33,8 @@ class _Error:
         place = _PLACE.match(line)
         self.place = place[0].partition("[")[2] if place else None
         self.in_traceback = _TRACEBACK.search(line) is not None
-        self.may_be_followed = self.in_traceback or _ANNOUNCES.search(line) is not None
+        self.announces = not self.in_traceback and _ANNOUNCES.search(line) is not None
+        """Whether a traceback may follow."""
 
     def __str__(self) -> str:
         """The last line of its traceback says most, and its first line where it was logged."""
@@ -74,10 +75,11 @@ def _errors(lines: Sequence[str]) -> Iterator[_Error]:
 
 def _belongs(error: _Error, line: str) -> bool:
     """Whether a line is the next one of this error."""
-    if error.may_be_followed and (_TRACEBACK.match(line) or _CHAINED.match(line)):
-        error.in_traceback = True
+    if (error.announces and _TRACEBACK.match(line)) or (not error.announces and _CHAINED.match(line)):
+        error.in_traceback, error.announces = True, False
         return True
     if error.place and f"[{error.place}" in line[:200]:
         return True
-    belongs, error.in_traceback = error.in_traceback, error.in_traceback and line.startswith((" ", "\t"))
+    belongs = error.in_traceback
+    error.in_traceback = belongs and (_TRACEBACK.match(line) is not None or line.startswith((" ", "\t")))
     return belongs

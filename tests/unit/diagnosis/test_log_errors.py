@@ -53,6 +53,11 @@ def test_a_traceback_is_one_error_with_the_line_that_announces_it() -> None:
     assert find(log) == ["2026-11-22 10:11:12,131 [mlserver] ERROR - cannot load ValueError: the weights are rotten"]
 
 
+def test_two_tracebacks_are_two_errors() -> None:
+    trace = "Traceback (most recent call last):\n  File x\n"
+    assert find(f"{trace}KeyError: 1\n{trace}KeyError: 2\n") == ["KeyError: 1", "KeyError: 2"]
+
+
 def test_two_errors_one_after_the_other_are_two() -> None:
     assert find("ERROR a\nERROR b\n") == ["ERROR a", "ERROR b"]
 
