@@ -25,7 +25,7 @@ _ADVICE = (
     ),
     (r"CUDA out of memory|OutOfMemoryError", "use a smaller model or batch, or a GPU with more memory"),
 )
-_ELSE = "correct what the exception names; docs/failures.md describes the usual causes"
+_ELSE = "correct what the message names; see docs/failures.md#model-load-failed for the usual causes"
 
 
 def advice(exception: str) -> str:

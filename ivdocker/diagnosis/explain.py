@@ -52,7 +52,8 @@ def engine_failure(error: EngineError, image: str | None = None) -> Failure:
     text = _strip_frame(said) or f"exit code {error.returncode} without an error message: {error.command}"
     found = _first_match(ENGINE_MESSAGES, said)
     if found is None:
-        return Failure("engine-error", f"the engine refused: {text}")
+        hint = "see docs/failures.md#engine-error, and try the command that is shown by itself"
+        return Failure("engine-error", f"the engine refused: {text}", hint)
     row, match = found
     about = f" ({image})" if image and row.code in _ABOUT_IMAGE else ""
     return Failure(row.code, f"{_fill_in(row, match)}{about}: {text}", _hint_on(error.command, row.hint))
