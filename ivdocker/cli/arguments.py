@@ -190,6 +190,10 @@ def _add_budgets(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="peak memory of the server, such as 2g",
     )
+    _add_log_errors(add)
+
+
+def _add_log_errors(add: Callable[..., object]) -> None:
     add("--max-log-errors", type=int, dest="log_errors", metavar="N", help="errors in the server's log")
     add(
         "--ignore-log-error",

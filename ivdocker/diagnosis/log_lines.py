@@ -55,7 +55,7 @@ _SHUTTING_DOWN = re.compile(
 _CHAINED = re.compile(r"^(?:During handling of the above exception|The above exception was the direct cause)")
 _ACCESS = re.compile(r"\"?\b(?:GET|HEAD) /\S* HTTP/\d(?:\.\d)?\b|\bACCESS_LOG - |\bTS_METRICS - |\bMETRICS - ")
 _DRAWN = re.compile(
-    r"^\s*[+|][-+=|\s].*[+|]\s*$|^\s*\|.*\|\s*$|^[\s\-=+_*#~.\u2500-\u259f]+$|\d%\|[^|]*\|"
+    r"^\s*[+|][-+=|\s].*[+|]\s*$|^\s*\|.*\|\s*$|^[\s\-=+_*#~.^\u2500-\u259f]+$|\d%\|[^|]*\|"
     r"|^[IWEF]\d{4} \S+ +\d+ \S+\]\s*\"?$"
 )
 """A row of a table, a rule, a bar of progress, a header with nothing after it."""
