@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ivdocker.diagnosis.log_lines import RANKS, Line, is_by_shutdown
 from ivdocker.servers.base import LogPattern
 
-_AT_WORK = 20
+_AT_WORK = 50
 """So many lines of the level INFO after an exception show that the server went on."""
 
 
@@ -27,15 +27,18 @@ class Found(NamedTuple):
 
 
 def find(rows: Sequence[LogPattern], lines: Sequence[Line], has_ended: bool = True) -> Found | None:
-    """The row that names the cause, with its last match: of the rows that name a cause the one that matches last, else
-    the first one, in the order of the table, that matches at all.
+    """The row that names the cause, with its last match: of the rows that name a cause the one that matches last, where
+    those that match anywhere count as one row, the first of them; else the first row of the others. First: in the order
+    of the table.
 
     ``has_ended``: whether the log ends with the server; a server that runs may write anything after the cause.
     """
     log = _Log(lines, has_ended)
     found = [match for row in rows if (match := log.last_match(row))]
     named = [each for each in found if each.row.names_cause]
-    return max(named, key=lambda each: each.at) if named else found[0] if found else None
+    anywhere = [each for each in named if each.row.position == "line"][:1]
+    last = [*anywhere, *(each for each in named if each.row.position != "line")]
+    return max(last, key=lambda each: each.at) if last else found[0] if found else None
 
 
 def last_exception(lines: Sequence[Line]) -> int | None:

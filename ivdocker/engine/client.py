@@ -254,7 +254,7 @@ class Engine:
 
     def follow_logs(self, name: str, watch: re.Pattern[bytes] | None) -> LogFollower:
         """Follow the container's log in a thread until the container ends. Raises EngineError."""
-        return LogFollower(self._spawn(argv.logs(name)), watch)
+        return LogFollower(self._spawn(argv.logs(name), "one pipe"), watch)
 
     def logs(self, name: str, *, timeout_s: float, since: float | None = None) -> str:
         """The container's log so far: its beginning (256 KiB) and its end (1 MiB). ``since``: only what was written
@@ -269,7 +269,7 @@ class Engine:
 
     def _logs(self, name: str, timeout_s: float, since: float | None) -> str:
         words = argv.logs(name, follow=False, since=since)
-        reader = LogFollower(self._spawn(words))
+        reader = LogFollower(self._spawn(words, "one pipe"))
         reader.ended.wait(timeout_s)
         reader.close()
         if reader.returncode != 0:

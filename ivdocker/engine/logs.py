@@ -54,7 +54,7 @@ class LogFollower:
 
     ``ended`` is set when no more output will come: the container has ended, or its log cannot be read. ``matches`` are
     the last complete lines that ``watch`` matches, without escape sequences; ``matched_at`` is when the first one was
-    seen. Lines of stdout and stderr are never mixed within a line.
+    seen. ``child`` writes both streams into one pipe: only so is their order that in which the engine got them.
     """
 
     def __init__(self, child: Child, watch: re.Pattern[bytes] | None = None) -> None:
@@ -66,7 +66,7 @@ class LogFollower:
         self._child = child
         self._watch = watch
         self._buffer = LogBuffer()
-        self._partial = {"stdout": b"", "stderr": b""}
+        self._partial = b""
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = in_thread(self._follow, "logs")
@@ -78,8 +78,8 @@ class LogFollower:
         """The log so far, without escape sequences: the lines of stdout and stderr in the order of arrival."""
         with self._lock:
             text = self._buffer.text()
-            partials = [partial.decode("utf-8", "replace") for partial in self._partial.values() if partial]
-        text = without_escapes(text + "\n".join(partials))
+            partial = self._partial.decode("utf-8", "replace")
+        text = without_escapes(text + partial)
         # What docker says of a container that is gone is not the server's.
         return _DOCKERS_ERROR.sub("", text) if self.returncode else text
 
@@ -91,22 +91,18 @@ class LogFollower:
 
     def _follow(self) -> None:
         try:
-            self.returncode = self._child.pump(
-                lambda chunk: self._take("stdout", chunk),
-                lambda chunk: self._take("stderr", chunk),
-                cancel=self._closing,
-            )
+            self.returncode = self._child.pump(self._take, self._take, cancel=self._closing)
         except Exception:  # noqa: BLE001  (the log is evidence, never a reason to fail)
             pass
         finally:
             self.ended.set()
 
-    def _take(self, stream: str, chunk: bytes) -> None:
-        whole, newline, partial = (self._partial[stream] + chunk).rpartition(b"\n")
+    def _take(self, chunk: bytes) -> None:
+        whole, newline, partial = (self._partial + chunk).rpartition(b"\n")
         if len(partial) > _PARTIAL_BYTES:
             whole, newline, partial = whole + newline + partial, b"", b""
         with self._lock:
-            self._partial[stream] = partial
+            self._partial = partial
             self._buffer.append(whole + newline)
         # Half a line can hide the cause.
         if self._watch is not None and newline:

@@ -126,7 +126,7 @@ def test_an_exception_that_was_raised_from_another_is_one_cause() -> None:
 
 
 def test_a_server_at_work_has_survived_what_it_said_before() -> None:
-    work = "".join(f"INFO:     request {number}\n" for number in range(30))
+    work = "".join(f"INFO:     request {number}\n" for number in range(60))
     failure = explain.ended_container(ended(3), f"RuntimeError: No CUDA GPUs are available\n{work}", ())
     assert failure.code == "container-exited"
 
