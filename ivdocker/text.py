@@ -4,6 +4,23 @@ from __future__ import annotations
 
 import re
 
+_ESCAPES = (
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours and movements of the cursor
+    r"|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # titles, links, the clipboard: a string up to its end
+    r"|\x1b[ -/]*[0-~]?"  # any other sequence, and one that was cut off
+)
+_ESCAPE, _ESCAPE_BYTES = re.compile(_ESCAPES), re.compile(_ESCAPES.encode())
+
+
+def without_escapes(text: str) -> str:
+    """The text without a terminal's escape sequences: they hide words from a search, and control a terminal."""
+    return _ESCAPE.sub("", text) if "\x1b" in text else text
+
+
+def bytes_without_escapes(text: bytes) -> bytes:
+    """As :func:`without_escapes`, for bytes."""
+    return _ESCAPE_BYTES.sub(b"", text) if b"\x1b" in text else text
+
 
 def shorten(text: str, length: int) -> str:
     """The text, cut to ``length`` characters and `` ...`` if it is longer."""

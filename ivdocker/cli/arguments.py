@@ -196,7 +196,19 @@ def _add_budgets(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="peak memory of the server, such as 2g",
     )
-    add("--max-log-errors", type=int, dest="log_errors", metavar="N", help="error lines in the server's log")
+    _add_log_errors(add)
+
+
+def _add_log_errors(add: Callable[..., object]) -> None:
+    add("--max-log-errors", type=int, dest="log_errors", metavar="N", help="errors in the server's log")
+    add(
+        "--ignore-log-error",
+        action="append",
+        default=[],
+        dest="ignore_log_errors",
+        metavar="REGEX",
+        help="do not count an error with a line that matches; may be repeated",
+    )
 
 
 def _add_verbosity(parser: argparse.ArgumentParser) -> None:

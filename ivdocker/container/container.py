@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ivdocker import clock, http
 from ivdocker.ahead import Ahead
-from ivdocker.container import judge, labels, removal, session, workers
+from ivdocker.container import judge, labels, last_look, removal, session
 from ivdocker.container.arrival import Arrival
 from ivdocker.container.launch import Launch
 from ivdocker.container.listening import Listening
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ivdocker")
 
-_LOOK_S = 5.0
-_END_NOTICE_S = 3.0
-"""Seconds that look() waits for the watch to read the log and the state of a container that has ended."""
 _READ_LOG_S = 30.0
 _START_S = 20.0
 """Seconds that stop() waits for a docker run in another thread."""
@@ -181,18 +178,10 @@ class Container:
         """check(), after a look at the container itself. For a verdict that has no other evidence than the time: the
         watch looks seldom at a container whose log has not ended."""
         self.check()
-        try:
-            state = self._engine.inspect(self.name, timeout_s=min(_LOOK_S, self._engine.timeout_s))
-        except EngineError:
-            return
-        verdict = judge.interference(state, self.name)
-        if state and state.has_ended and not verdict:
-            self._pause(_END_NOTICE_S)
+        error = last_look.error(self._engine, self.name, self._seen, self._reach, self._pause)
         self.check()
-        if verdict:
-            raise verdict
-        self._reach.look()
-        workers.check(self._engine, self.name)
+        if error:
+            raise error
 
     def log(self) -> str:
         """The server's log so far: the beginning (256 KiB) and the end (1 MiB), stdout and stderr in order of arrival.
@@ -206,6 +195,10 @@ class Container:
         """The part of the log that the watch has read: some milliseconds old, but without a docker call."""
         watch = self._watch_it()
         return self._last_log if self._last_log is not None else watch.log if watch else ""
+
+    def log_since(self, timestamp: float) -> str | None:
+        """What the server wrote after this UTC timestamp; None when that is not known. Raises nothing."""
+        return self._watch.log_since(timestamp) if self._watch else None
 
     def measure(self) -> UsageWatch:
         """Start to sample the container's memory and CPU time. The container must run. The caller closes the result."""
@@ -396,4 +389,6 @@ class Container:
         gauge = IdleGauge(state, self._engine)
         endpoint = Endpoint(found[main], found, self.check, self.log_so_far, self._pause, gauge.is_idle)
         endpoint.look, endpoint.vouch = self.look, self._reach.vouch
+        if self._watch:
+            endpoint.is_ready = self._watch.model_is_ready
         return endpoint

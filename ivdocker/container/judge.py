@@ -25,10 +25,14 @@ def start_error(error: BaseException, image: str) -> InfraValidationError | None
     return error if isinstance(error, InfraValidationError) else None
 
 
-def interference(state: ContainerState | None, name: str) -> InfraValidationError | None:
-    """The error for what somebody else has done to the container. None: nothing."""
+def interference(
+    state: ContainerState | None, name: str, earlier: ContainerState | None = None
+) -> InfraValidationError | None:
+    """The error for what somebody else has done to the container since it was ``earlier``. None: nothing."""
     if state is None or state.is_being_removed:
         return JobAborted(failure=explain.gone_container(name))
+    if state.was_started_after(earlier):
+        return error_for(explain.restarted_container(name, state.restarts))
     return EnvironmentFailed(failure=explain.paused_container(name)) if state.status == "paused" else None
 
 
@@ -41,7 +45,8 @@ def watched(
     if watch.restarted is not None:
         return error_for(explain.restarted_container(name, watch.restarted.restarts))
     if watch.end is not None:
-        return error_for(explain.ended_container(watch.end, watch.log, patterns))
+        log = watch.log if watch.last_log is None else watch.last_log
+        return error_for(explain.ended_container(watch.end, log, patterns, watch.ready_at is not None))
     if watch.is_gone:
         return JobAborted(failure=explain.gone_container(name))
     if watch.is_paused:
@@ -52,7 +57,15 @@ def watched(
         return error_for(explain.loopback_listener(watch.unreached.loopback_port))
     if watch.unreached and watch.unreached.unreachable is not None:
         return EnvironmentFailed(failure=explain.unreachable(*watch.unreached.unreachable))
-    if watch.fatal_line is not None and watch.fatal_line_age > _FATAL_LINE_GRACE_S:
-        failure = explain.fatal_line(watch.fatal_line, watch.log, patterns)
-        return error_for(failure) if failure else None
+    is_news = watch.ready_at is None and watch.fatal_lines != watch.harmless_lines
+    return _fatal(watch, patterns) if is_news and watch.fatal_line_age > _FATAL_LINE_GRACE_S else None
+
+
+def _fatal(watch: ContainerWatch, patterns: Sequence[LogPattern]) -> InfraValidationError | None:
+    lines, log = watch.fatal_lines, watch.log
+    for line in lines:
+        failure = explain.fatal_line(line, log, patterns)
+        if failure:
+            return error_for(failure)
+    watch.harmless_lines = lines
     return None

@@ -52,18 +52,16 @@ class Listening:
         """Whether nobody can reach the server, however long it is waited for."""
         return self.loopback_port is not None or self.unreachable is not None
 
-    def look(self) -> bool:
-        """Look for the port's listener, until there is one: a server does not change its address later. False when
-        there is nothing to look for, or the look failed."""
+    def look(self) -> None:
+        """Look for the port's listener, until there is one: a server does not change its address later."""
         port = self._port
         if port is None:
-            return False
+            return
         found = hosts(self._engine, self._name, port)
         if found and all(host.is_loopback for host in found):
             self.loopback_port = port
         if found is None or (found and not self._is_refused(port)):
             self._port = None
-        return found is not None
 
     def _is_refused(self, port: int) -> bool:
         """Whether the server must be looked for again, because nobody answers where it is published."""

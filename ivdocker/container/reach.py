@@ -14,7 +14,7 @@ from ivdocker.container.addresses import addresses
 from ivdocker.diagnosis import explain
 from ivdocker.engine.client import Engine
 from ivdocker.engine.parse import ContainerState
-from ivdocker.errors import EnvironmentFailed
+from ivdocker.errors import EnvironmentFailed, Failure
 from ivdocker.process import tree
 
 
@@ -48,14 +48,15 @@ class Reach:
         if self._state and self._state.network_mode == "host":
             _refuse(host_ports.strange(self._ports.values(), self._state))
 
-    def look(self) -> None:
-        """Raise EnvironmentFailed if surely nobody can answer: the engine is elsewhere, and its port is not here."""
+    def unreachable(self) -> Failure | None:
+        """The failure if surely nobody can answer: the engine is elsewhere, and its port is not here. None: somebody
+        may."""
         address, state = self.http(), self._state
         if address is None or state is None or state.network_mode == "host":
-            return
+            return None
         is_elsewhere = not tree.is_of_container(state.pid, state.id)
-        if is_elsewhere and listening.refuses(address) and self._may_listen(state):
-            raise EnvironmentFailed(failure=explain.unreachable(address))
+        is_refused = is_elsewhere and listening.refuses(address)
+        return explain.unreachable(address) if is_refused and self._may_listen(state) else None
 
     def _may_listen(self, state: ContainerState) -> bool:
         """False only if the server surely does not listen: then that is why nobody answers."""

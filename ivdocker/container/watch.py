@@ -34,6 +34,28 @@ _LAST_LINES_S = 1.0
 class ContainerWatch:
     """A thread that notices the container's end. Its attributes can be read often: this costs nothing."""
 
+    end: ContainerState | None = None
+    """The state of a container that ended by itself. None while it runs."""
+    is_gone = False
+    """Whether somebody else removed the container."""
+    restarted: ContainerState | None = None
+    """The state of a container that was started again. Its published ports are others now."""
+    is_paused = False
+    """Whether somebody else has paused it. The next look may show that this is over."""
+    error: EngineError | None = None
+    """Set when the engine does not answer any more."""
+    whole_log: str | None = None
+    """The log of a container that ended by itself, read again after its end: when a container ends, docker (20.10)
+    may end a followed log before its last lines."""
+    unreached: Listening | None = None
+    """What is known of a server that runs and listens where nobody can reach it. None: it may be reached."""
+    ready_at: float | None = None
+    """When the model was ready. None: it was not yet."""
+    last_log: str | None = None
+    """The log of a container that ended by itself after its model was ready, since then."""
+    harmless_lines: tuple[str, ...] = ()
+    """Those of ``fatal_lines`` that have been judged, and are not fatal."""
+
     def __init__(
         self,
         engine: Engine,
@@ -43,29 +65,14 @@ class ContainerWatch:
         news: threading.Event,
         seen: Callable[[], ContainerState | None],
     ) -> None:
-        self.end: ContainerState | None = None
-        """The state of a container that ended by itself. None while it runs."""
-        self.is_gone = False
-        """Whether somebody else removed the container."""
-        self.restarted: ContainerState | None = None
-        """The state of a container that was started again. Its published ports are others now."""
-        self.is_paused = False
-        """Whether somebody else has paused it. The next look may show that this is over."""
-        self.error: EngineError | None = None
-        """Set when the engine does not answer any more."""
-        self.whole_log: str | None = None
-        """The log of a container that ended by itself, read again after its end: when a container ends, docker (20.10)
-        may end a followed log before its last lines."""
-        self.unreached: Listening | None = None
-        """What is known of a server that runs and listens where nobody can reach it. None: it may be reached."""
         self._listening = listening
         self._seen = seen
         """Returns the container as it was when its ports were found. None: they were not yet."""
-        self._pid = 0
+        self._first: ContainerState | None = None
         self._engine = engine
         self._name = name
         self._news = news
-        """Set once one of the above is set for good."""
+        """Set once one of the attributes is set for good."""
         self._tolerance = Tolerance()
         self._is_log_lost = False
         self._closing = threading.Event()
@@ -76,13 +83,13 @@ class ContainerWatch:
             self.error = EngineError("exhausted", "docker logs", "no thread to watch the container")
 
     @property
-    def fatal_line(self) -> str | None:
-        """A log line that says that the model will never be ready, even if the server continues to run."""
-        return self._follower.matched_line if self._follower else None
+    def fatal_lines(self) -> tuple[str, ...]:
+        """Log lines that may say that the model will never be ready, even if the server continues to run."""
+        return self._follower.matches if self._follower else ()
 
     @property
     def fatal_line_age(self) -> float:
-        """Seconds since that line was seen."""
+        """Seconds since the first such line was seen."""
         return clock.monotonic() - self._follower.matched_at if self._follower else 0.0
 
     @property
@@ -91,6 +98,10 @@ class ContainerWatch:
         if self.whole_log is not None:
             return self.whole_log
         return self._follower.text() if self._follower else ""
+
+    def model_is_ready(self) -> None:
+        """Call this when the model is ready: what the log holds by then has been survived."""
+        self.ready_at = self.ready_at or clock.utc()
 
     def expect_end(self) -> None:
         """Call this before docker stop: the container's end is then not reported."""
@@ -126,9 +137,9 @@ class ContainerWatch:
             log_end = (log_end or clock.Stopwatch()) if has_ended else None
             if self._closing.is_set() or self.error:
                 return
-            # A command that can be run in the container shows that it runs.
-            runs = log_end is None and self._listening.look() and not self._listening.is_fatal
-            if not runs and self._look(log_end is not None):
+            if log_end is None:
+                self._listening.look()
+            if self._look(log_end is not None):
                 return
             if self._listening.is_fatal:
                 self.unreached = self._listening
@@ -177,26 +188,26 @@ class ContainerWatch:
         self._tolerance.answered()
         self.is_paused = state is not None and state.status == "paused"
         if state is not None and not state.has_ended:
-            self.restarted = state if self._is_another_process(state) else None
+            self._first = self._first or self._seen() or state
+            self.restarted = state if state.was_started_after(self._first) else None
             return self.restarted is not None
         if state is None or state.is_being_removed:
             self.is_gone = True
         else:
             self.whole_log = log.result() if log else self._read_log()
+            self.last_log = self.log_since(self.ready_at) if self.ready_at else None
             self.end = self._with_events(state)
         return True
 
-    def _read_log(self) -> str | None:
+    def log_since(self, timestamp: float) -> str | None:
+        """What the server wrote after this UTC timestamp. None where the engine has another clock, or does not tell."""
+        return None if self._engine.remote_host else self._read_log(timestamp)
+
+    def _read_log(self, since: float | None = None) -> str | None:
         """None when docker does not show it all."""
         with contextlib.suppress(EngineError):
-            return self._engine.logs(self._name, timeout_s=min(_READ_LOG_S, self._engine.timeout_s))
+            return self._engine.logs(self._name, timeout_s=min(_READ_LOG_S, self._engine.timeout_s), since=since)
         return None
-
-    def _is_another_process(self, state: ContainerState) -> bool:
-        """Whether the container's first process is not the one that was seen first."""
-        first = self._seen() or state
-        self._pid = self._pid or first.pid or state.pid
-        return state.pid not in (0, self._pid)
 
     def _with_events(self, state: ContainerState) -> ContainerState:
         """The state of a container that has ended by a signal, with what the engine's events tell of it."""

@@ -6,7 +6,7 @@ import contextlib
 
 from ivdocker.diagnosis import explain
 from ivdocker.engine.client import Engine, EngineError
-from ivdocker.errors import Failure, ValidationFailed
+from ivdocker.errors import Failure
 
 
 def killed(engine: Engine, name: str) -> Failure | None:
@@ -14,10 +14,3 @@ def killed(engine: Engine, name: str) -> Failure | None:
     with contextlib.suppress(EngineError):
         return explain.killed_worker() if engine.ran_out_of_memory(name) else None
     return None
-
-
-def check(engine: Engine, name: str) -> None:
-    """Raise ValidationFailed if a process was killed."""
-    failure = killed(engine, name)
-    if failure:
-        raise ValidationFailed(failure=failure)

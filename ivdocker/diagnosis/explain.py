@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from collections.abc import Sequence
 from typing import Literal
 
-from ivdocker.diagnosis.engine_messages import BROKE_OFF, ENGINE_MESSAGES, SERVER_MESSAGES
+from ivdocker.diagnosis.advice import advice
+from ivdocker.diagnosis.engine_messages import BROKE_OFF, ENGINE_MESSAGES
+from ivdocker.diagnosis.evidence import Found, find, last_error, last_exception
+from ivdocker.diagnosis.log_lines import Line, lines_of
+from ivdocker.diagnosis.server_messages import SERVER_MESSAGES
 from ivdocker.engine.client import EngineError
 from ivdocker.engine.parse import ContainerState
 from ivdocker.errors import Failure
@@ -23,6 +28,9 @@ _BEFORE_CAUSE = 6
 
 _LINE_LENGTH = 400
 _MORE_MEMORY = "give the container more with --memory, or use a smaller model"
+_SAID_LENGTH = 8192
+_WARNING = re.compile(r"\s*(?:WARN(?:ING)?:|time=\S+ level=(?:warn|info|debug)|Emulate Docker CLI using podman)")
+_SAME_COMMANDS = "login|logout|pull|load|ps|system|network|image"
 _ABOUT_IMAGE = ("image-not-found", "registry-denied", "platform-mismatch")
 _BEFORE_CREATE = ("engine-unreachable", "engine-permission", "image-not-found")
 """With these failures ``docker run`` has not created a container."""
@@ -41,13 +49,15 @@ def engine_failure(error: EngineError, image: str | None = None) -> Failure:
     if error.kind == "timeout":
         hint = "the engine hangs or is overloaded: check whether docker ps answers, and restart the engine if not"
         return Failure("engine-timeout", f"the engine gave {error.stderr}: {error.command}", hint)
-    text = _strip_frame(error.stderr) or f"exit code {error.returncode} without an error message: {error.command}"
-    found = _first_match(ENGINE_MESSAGES, [error.stderr])
+    said = _without_warnings(error.stderr)
+    text = _strip_frame(said) or f"exit code {error.returncode} without an error message: {error.command}"
+    found = _first_match(ENGINE_MESSAGES, said)
     if found is None:
-        return Failure("engine-error", f"the engine refused: {text}")
+        hint = "see docs/failures.md#engine-error, and try the command that is shown by itself"
+        return Failure("engine-error", f"the engine refused: {text}", hint)
     row, match = found
     about = f" ({image})" if image and row.code in _ABOUT_IMAGE else ""
-    return Failure(row.code, f"{_fill_in(row, match)}{about}: {text}", row.hint)
+    return Failure(row.code, f"{_fill_in(row, match)}{about}: {text}", _hint_on(error.command, row.hint))
 
 
 def no_more_processes(reason: str) -> Failure:
@@ -88,23 +98,27 @@ def presence_after(error: EngineError) -> ContainerPresence:
         return "late"
     if error.stdout.strip():
         return "certain"
-    found = _first_match(ENGINE_MESSAGES, [error.stderr])
+    found = _first_match(ENGINE_MESSAGES, _without_warnings(error.stderr))
     is_early = found is not None and found[0] is not BROKE_OFF and found[0].code in _BEFORE_CREATE
     return "none" if is_early or error.kind == "missing" else "possible"
 
 
-def ended_container(state: ContainerState, log: str, log_patterns: Sequence[LogPattern]) -> Failure:
+def ended_container(
+    state: ContainerState, log: str, log_patterns: Sequence[LogPattern], ready: bool = False
+) -> Failure:
     """Return the failure of a container that ended by itself.
 
-    ``log``: what the server wrote. ``log_patterns``: the causes that this server's log names.
+    ``log``: what the server wrote; of a server that was ready only what it wrote since then, because it has survived
+    the rest. ``log_patterns``: the causes that this server's log names. ``ready``: whether the model was ready.
     """
     name = signal_name(state.exit_code)
-    how = f"exit code {state.exit_code}" + (f", {name}" if name else "")
+    how = f"exit code {state.exit_code}" + (f", {name}" if name else "") + (", after it was ready" if ready else "")
+    lines = lines_of(log)
     failure = (
-        _killed_by_kernel(state, log, how)
-        or _named_in_log(log, log_patterns, how)
-        or _failed_start(state, log, how)
-        or _unknown_end(state, log, how)
+        _killed_by_kernel(state, lines, how)
+        or _named_in_log(lines, log_patterns, how)
+        or _failed_start(state, lines, how)
+        or _unknown_end(state, lines, how)
     )
     return failure._replace(exit_code=state.exit_code, signal=name, oom_killed=state.oom_killed)
 
@@ -186,17 +200,19 @@ def loopback_listener(port: int) -> Failure:
     )
 
 
-def log_tail(log: str, cause: str | None = None) -> tuple[str, ...]:
-    """Return the lines around ``cause``, the line that names the cause; without it, the last lines.
+def log_tail(log: str) -> tuple[str, ...]:
+    """Return the lines of the log around the last error that it tells of; without one, the last lines. Rows of tables
+    and our own probes are left out, and long lines are shortened."""
+    lines = lines_of(log)
+    return excerpt(lines, last_error(lines))
 
-    Blank lines are left out, and long lines are shortened.
-    """
-    lines = [line.rstrip() for line in log.splitlines() if line.strip()]
+
+def excerpt(lines: Sequence[Line], at: int | None) -> tuple[str, ...]:
+    """Return the lines around this place, at most ten; None: the last ones."""
     start = max(0, len(lines) - TAIL_LINES)
-    if cause is not None and cause.rstrip() in lines:
-        start = max(0, min(start, lines.index(cause.rstrip()) - _BEFORE_CAUSE))
-    shown = lines[start : start + TAIL_LINES]
-    return tuple(shorten(line, _LINE_LENGTH) for line in shown)
+    if at is not None:
+        start = max(0, min(start, at - _BEFORE_CAUSE))
+    return tuple(shorten(line.text, _LINE_LENGTH) for line in lines[start : start + TAIL_LINES])
 
 
 def fatal_line(line: str, log: str, log_patterns: Sequence[LogPattern]) -> Failure | None:
@@ -204,13 +220,13 @@ def fatal_line(line: str, log: str, log_patterns: Sequence[LogPattern]) -> Failu
 
     ``log``: the rest of the log, which may name the cause more precisely.
     """
-    if _first_match([row for row in log_patterns if row.fatal], [line]) is None:
+    lines = lines_of(log)
+    if not any(_is_fatal(row, line, lines) for row in log_patterns):
         return None
-    found = _first_match(log_patterns, [*log.splitlines(), line])
-    if found is None:
-        return None
-    row, match = found
-    return Failure(row.code, _fill_in(row, match), _hint(row, match), log_tail=log_tail(log, match.string))
+    if all(each.text != line.rstrip() for each in lines):
+        lines = [*lines, *lines_of(line)]
+    found = _cause(lines, log_patterns, has_ended=False)
+    return _failure_of(found, lines) if found else None
 
 
 def fatal_pattern(log_patterns: Sequence[LogPattern]) -> re.Pattern[bytes] | None:
@@ -228,54 +244,82 @@ def signal_name(exit_code: int) -> str | None:
         return None
 
 
-def _killed_by_kernel(state: ContainerState, log: str, how: str) -> Failure | None:
+def _killed_by_kernel(state: ContainerState, lines: Sequence[Line], how: str) -> Failure | None:
     if state.oom_killed:
         hint = _MORE_MEMORY
         text = f"the server ran out of memory and was killed by the kernel ({how})"
-        return Failure("out-of-memory", text, hint, log_tail=log_tail(log))
+        return Failure("out-of-memory", text, hint, log_tail=excerpt(lines, last_error(lines)))
     if signal_name(state.exit_code) == "SIGILL":
         hint = "the image needs CPU features, such as AVX, that this CPU or its emulation does not have"
         text = f"the server executed an illegal instruction ({how})"
-        return Failure("illegal-instruction", text, hint, log_tail=log_tail(log))
+        return Failure("illegal-instruction", text, hint, log_tail=excerpt(lines, last_error(lines)))
     return None
 
 
-def _named_in_log(log: str, log_patterns: Sequence[LogPattern], how: str) -> Failure | None:
-    found = _first_match([*log_patterns, *SERVER_MESSAGES], log.splitlines())
+def _named_in_log(lines: Sequence[Line], log_patterns: Sequence[LogPattern], how: str) -> Failure | None:
+    found = _cause(lines, log_patterns)
     if found is None:
         return None
-    row, match = found
-    message = f"{_fill_in(row, match)} ({how})"
-    return Failure(row.code, message, _hint(row, match), log_tail=log_tail(log, match.string))
+    failure = _failure_of(found, lines)
+    return failure._replace(message=f"{failure.message} ({how})")
 
 
-def _failed_start(state: ContainerState, log: str, how: str) -> Failure | None:
+def _cause(lines: Sequence[Line], log_patterns: Sequence[LogPattern], has_ended: bool = True) -> Found | None:
+    """Return what the log names as the cause."""
+    return find([*log_patterns, *SERVER_MESSAGES], lines, has_ended)
+
+
+def _failure_of(found: Found, lines: Sequence[Line]) -> Failure:
+    """Return the failure that a row means, with the last exception where the row's line does not say what it was."""
+    row, match, at = found
+    message, hint = _fill_in(row, match), _hint(row, match)
+    raised = last_exception(lines)
+    if not row.names_cause and "reason" not in match.groupdict() and raised is not None:
+        exception = lines[raised].exception
+        message, hint, at = f"{message}; its last exception: {_strip_frame(exception)}", advice(exception), raised
+    return Failure(row.code, message, hint, log_tail=excerpt(lines, at))
+
+
+def _is_fatal(row: LogPattern, line: str, lines: Sequence[Line]) -> bool:
+    if not row.fatal or re.search(row.pattern, line) is None:
+        return False
+    return not row.only_after or any(re.search(row.only_after, each.said) for each in lines)
+
+
+def _failed_start(state: ContainerState, lines: Sequence[Line], how: str) -> Failure | None:
     if not state.error:
         return None
     text = f"the container did not start: {_strip_frame(state.error)} ({how})"
-    return Failure("container-exited", text, log_tail=log_tail(log))
+    return Failure("container-exited", text, log_tail=excerpt(lines, last_error(lines)))
 
 
-def _unknown_end(state: ContainerState, log: str, how: str) -> Failure:
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    last = f"; its last log line: {lines[-1][:300]}" if lines else "; its log is empty"
-    hint = SAVE_LOG
+def _unknown_end(state: ContainerState, lines: Sequence[Line], how: str) -> Failure:
+    at = last_exception(lines)
+    last, hint = "; its log is empty", SAVE_LOG
+    if at is not None:
+        exception = lines[at].exception.strip()
+        last, hint = f"; its last exception: {exception[:300]}", advice(exception)
+    elif lines:
+        last = f"; its last log line: {lines[-1].text.strip()[:300]}"
     if signal_name(state.exit_code) == "SIGKILL":
         hint = (
             "it is not known what sent SIGKILL; if the kernel did because memory ran out, dmesg on the engine's machine"
             " shows it"
         )
-    return Failure("container-exited", f"the server ended by itself ({how}){last}", hint, log_tail=log_tail(log))
+    return Failure(
+        "container-exited",
+        f"the server ended by itself ({how}){last}",
+        hint,
+        log_tail=excerpt(lines, last_error(lines)),
+    )
 
 
-def _first_match(rows: Sequence[LogPattern], lines: Sequence[str]) -> tuple[LogPattern, re.Match[str]] | None:
-    """Return the first row, in the order of the table, that matches any line."""
+def _first_match(rows: Sequence[LogPattern], text: str) -> tuple[LogPattern, re.Match[str]] | None:
+    """Return the first row, in the order of the table, that matches."""
     for row in rows:
-        pattern = re.compile(row.pattern, re.IGNORECASE)
-        for line in lines:
-            match = pattern.search(line)
-            if match:
-                return row, match
+        match = re.search(row.pattern, text, re.IGNORECASE)
+        if match:
+            return row, match
     return None
 
 
@@ -285,10 +329,24 @@ def _fill_in(row: LogPattern, match: re.Match[str]) -> str:
     return row.message.format(**groups)
 
 
-def _hint(row: LogPattern, match: re.Match[str]) -> str:
-    """Return the row's hint; for a file that the server is not allowed to read, every row has the same hint."""
+def _hint(row: LogPattern, match: re.Match[str]) -> str | None:
+    """Return the row's hint. Where the row has none, or repeats the server's words: what these words advise."""
     denied = hint_if_denied(match.string) if row.code == "model-load-failed" else None
-    return denied or row.hint
+    return denied or row.hint or advice(match.string)
+
+
+def _hint_on(command: str, hint: str) -> str:
+    """Return the hint with podman's commands where the engine is podman: they are docker's."""
+    is_podman = os.path.basename(command.split(" ")[0]).startswith("podman")
+    return re.sub(rf"\bdocker (?={_SAME_COMMANDS})", "podman ", hint) if is_podman else hint
+
+
+def _without_warnings(text: str) -> str:
+    """Return what a docker call says of its failure, without the warnings around it; cut, because a server or a
+    registry may write anything."""
+    lines = text[-_SAID_LENGTH:].splitlines()
+    errors = [line for line in lines if not _WARNING.match(line)]
+    return "\n".join(errors if any(line.strip() for line in errors) else lines)
 
 
 def _strip_frame(text: str) -> str:

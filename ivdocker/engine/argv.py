@@ -86,8 +86,9 @@ def inspect(name: str) -> list[str]:
     return ["container", "inspect", name]
 
 
-def logs(name: str, *, follow: bool = True, timestamps: bool = False) -> list[str]:
-    flags = {"--follow": follow, "--timestamps": timestamps}
+def logs(name: str, *, follow: bool = True, timestamps: bool = False, since: float | None = None) -> list[str]:
+    """``since``: only what was written after this UTC timestamp."""
+    flags = {"--follow": follow, "--timestamps": timestamps, f"--since={since or 0:.6f}": since is not None}
     return ["logs", *(flag for flag, wanted in flags.items() if wanted), name]
 
 
@@ -96,14 +97,10 @@ def events(name: str) -> list[str]:
     return ["events", f"--filter=container={name}", "--since=10m", "--format={{json .}}"]
 
 
-def oom_events(name: str) -> list[str]:
-    """List the out-of-memory events of a container in the last 24 hours."""
-    return ["events", f"--filter=container={name}", "--filter=event=oom", "--since=24h", "--until=0s"]
-
-
-def kill_events(name: str) -> list[str]:
-    """List the events of a container that somebody has sent a signal to through the engine, in the last 24 hours."""
-    return ["events", f"--filter=container={name}", "--filter=event=kill", "--since=24h", "--until=0s"]
+def past_events(name: str, event: str, until: float) -> list[str]:
+    """List the events of one kind that a container had in the 24 hours before this UTC timestamp."""
+    # Docker cuts a time such as 0s to whole seconds: it would leave out what has just happened.
+    return ["events", f"--filter=container={name}", f"--filter=event={event}", "--since=24h", f"--until={until:.6f}"]
 
 
 def exec(name: str, command: Sequence[str]) -> list[str]:

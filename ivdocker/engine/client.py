@@ -198,8 +198,11 @@ class Engine:
 
         def read_errors(chunk: bytes) -> None:
             errors[:] = (errors + chunk)[-_PULL_ERROR_BYTES:]
+            # A wrapper that is not known may show its progress here, too.
             if output == "error terminal":
                 show(chunk)
+            elif progress.feed(chunk):
+                patience.renew()
 
         child = self._spawn(words, output)
         try:
@@ -212,11 +215,11 @@ class Engine:
 
     def ran_out_of_memory(self, name: str) -> bool:
         """Whether the engine has an ``oom`` event of the container. OOMKilled is not always set. Raises EngineError."""
-        return bool(self._call(argv.oom_events(name), timeout_s=_EVENTS_S).stdout.strip())
+        return self._has_had(name, "oom")
 
     def was_signalled(self, name: str) -> bool:
         """Whether the engine has sent the container a signal, as docker stop and kill do. Raises EngineError."""
-        return bool(self._call(argv.kill_events(name), timeout_s=_EVENTS_S).stdout.strip())
+        return self._has_had(name, "kill")
 
     def exec(self, name: str, command: Sequence[str], *, timeout_s: float) -> str | None:
         """Run a command in the container and return its stdout. None if the command fails. Raises EngineError."""
@@ -255,21 +258,22 @@ class Engine:
 
     def follow_logs(self, name: str, watch: re.Pattern[bytes] | None) -> LogFollower:
         """Follow the container's log in a thread until the container ends. Raises EngineError."""
-        return LogFollower(self._spawn(argv.logs(name)), watch)
+        return LogFollower(self._spawn(argv.logs(name), "one pipe"), watch)
 
-    def logs(self, name: str, *, timeout_s: float) -> str:
-        """The container's log so far: its beginning (256 KiB) and its end (1 MiB). Raises EngineError after 3 tries,
-        because once the container is removed its log is gone for good."""
+    def logs(self, name: str, *, timeout_s: float, since: float | None = None) -> str:
+        """The container's log so far: its beginning (256 KiB) and its end (1 MiB). ``since``: only what was written
+        after this UTC timestamp, by the engine's clock. Raises EngineError after 3 tries, because once the container is
+        removed its log is gone for good."""
         limit = clock.Deadline.after(timeout_s)
         for _ in range(_LOG_TRIES - 1):
             with contextlib.suppress(EngineError):
-                return self._logs(name, limit.remaining)
+                return self._logs(name, limit.remaining, since)
             clock.sleep(min(_LOG_RETRY_S, limit.remaining))
-        return self._logs(name, limit.remaining)
+        return self._logs(name, limit.remaining, since)
 
-    def _logs(self, name: str, timeout_s: float) -> str:
-        words = argv.logs(name, follow=False)
-        reader = LogFollower(self._spawn(words))
+    def _logs(self, name: str, timeout_s: float, since: float | None) -> str:
+        words = argv.logs(name, follow=False, since=since)
+        reader = LogFollower(self._spawn(words, "one pipe"))
         reader.ended.wait(timeout_s)
         reader.close()
         if reader.returncode != 0:
@@ -285,6 +289,9 @@ class Engine:
     def command_line(self, words: Sequence[str]) -> str:
         """The full command, quoted for a shell."""
         return shlex.join(self.command(words))
+
+    def _has_had(self, name: str, event: str) -> bool:
+        return bool(self._call(argv.past_events(name, event, clock.utc()), timeout_s=_EVENTS_S).stdout.strip())
 
     def _call(
         self,

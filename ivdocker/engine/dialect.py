@@ -1,6 +1,8 @@
 """How docker and podman differ, as data."""
 
+import contextlib
 import os
+import re
 from typing import Literal, NamedTuple
 
 PullOutput = Literal["terminal", "error terminal"]
@@ -33,10 +35,35 @@ _PODMAN = Dialect(
 )
 
 
+_RUNS_PODMAN = re.compile(rb"(?m)^[ \t]*(?:exec[ \t]+)?(?:sudo[ \t]+)?(?:/\S*/)?podman(?:-remote)?[ \t]")
+_SCRIPT_BYTES = 4096
+
+
 def dialect_of(engine: str) -> Dialect:
-    """The dialect of ``docker``, ``podman``, or the path of either. Any other program is treated like docker."""
-    base = _PODMAN if os.path.basename(engine).startswith("podman") else _DOCKER
+    """The dialect of ``docker``, ``podman``, or the path of either. Any other program is treated like docker.
+
+    podman may stand behind the name docker: a link, or a short script that runs it (the package podman-docker).
+    """
+    base = _PODMAN if _is_podman(engine) else _DOCKER
     return base._replace(program=engine)
+
+
+def _is_podman(engine: str) -> bool:
+    path = _path_of(engine)
+    if any(os.path.basename(name).startswith("podman") for name in (engine, os.path.realpath(path))):
+        return True
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        start = file.read(_SCRIPT_BYTES)
+        return start.startswith(b"#!") and _RUNS_PODMAN.search(start) is not None
+    return False
+
+
+def _path_of(program: str) -> str:
+    """The program's file, found as a shell finds it; its name where there is none."""
+    if os.sep in program:
+        return program
+    places = (os.path.join(folder, program) for folder in os.get_exec_path())
+    return next((place for place in places if os.access(place, os.X_OK)), program)
 
 
 def gpu_flags(dialect: Dialect, gpus: str) -> tuple[str, ...]:

@@ -9,15 +9,22 @@ from collections import deque
 from ivdocker import clock
 from ivdocker.ahead import in_thread
 from ivdocker.process.run import Child
+from ivdocker.text import bytes_without_escapes, without_escapes
 
 HEAD_BYTES = 256 * 1024
 TAIL_BYTES = 1024 * 1024
-_LINE_BYTES = 4096
+LINE_BYTES = 4096
+"""So much of a line is searched: what a pattern costs may grow faster than the line."""
+
+_PARTIAL_BYTES = 64 * 1024
+"""So much of a line without an end is held back."""
+_MATCHES = 20
+_OVERLONG = re.compile(rb"(?m)^([^\n]{%d})[^\n]+" % LINE_BYTES)
 _DOCKERS_ERROR = re.compile(r"(?m)^Error(?: response from daemon)?: [^\n]*\n?\Z")
 
 
 class LogBuffer:
-    """Keeps the beginning (256 KiB) and the end (1 MiB) of a log, and counts the bytes left out between them."""
+    """Keeps the beginning (256 KiB) and the end (1 MiB) of a log, and counts what is left out between them."""
 
     def __init__(self) -> None:
         self._head = bytearray()
@@ -45,20 +52,21 @@ class LogBuffer:
 class LogFollower:
     """Reads ``docker logs --follow`` in a thread until the container ends or :meth:`close` is called.
 
-    ``ended`` is set when no more output will come: the container has ended, or its log cannot be read.
-    ``matched_line`` is the first complete line that ``watch`` matches; ``matched_at`` is when it was seen.
+    ``ended`` is set when no more output will come: the container has ended, or its log cannot be read. ``matches`` are
+    the last complete lines that ``watch`` matches, without escape sequences; ``matched_at`` is when the first one was
+    seen. ``child`` writes both streams into one pipe: only so is their order that in which the engine got them.
     """
 
     def __init__(self, child: Child, watch: re.Pattern[bytes] | None = None) -> None:
         self.ended = threading.Event()
-        self.matched_line: str | None = None
+        self.matches: tuple[str, ...] = ()
         self.matched_at = 0.0
         self.returncode: int | None = None
         """The exit code of ``docker logs``, once it has ended by itself."""
         self._child = child
         self._watch = watch
         self._buffer = LogBuffer()
-        self._partial = {"stdout": b"", "stderr": b""}
+        self._partial = b""
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = in_thread(self._follow, "logs")
@@ -67,9 +75,11 @@ class LogFollower:
             self.ended.set()
 
     def text(self) -> str:
-        """The log so far: stdout and stderr in the order of arrival."""
+        """The log so far, without escape sequences: the lines of stdout and stderr in the order of arrival."""
         with self._lock:
             text = self._buffer.text()
+            partial = self._partial.decode("utf-8", "replace")
+        text = without_escapes(text + partial)
         # What docker says of a container that is gone is not the server's.
         return _DOCKERS_ERROR.sub("", text) if self.returncode else text
 
@@ -81,30 +91,32 @@ class LogFollower:
 
     def _follow(self) -> None:
         try:
-            self.returncode = self._child.pump(
-                lambda chunk: self._take("stdout", chunk),
-                lambda chunk: self._take("stderr", chunk),
-                cancel=self._closing,
-            )
+            self.returncode = self._child.pump(self._take, self._take, cancel=self._closing)
         except Exception:  # noqa: BLE001  (the log is evidence, never a reason to fail)
             pass
         finally:
             self.ended.set()
 
-    def _take(self, stream: str, chunk: bytes) -> None:
+    def _take(self, chunk: bytes) -> None:
+        whole, newline, partial = (self._partial + chunk).rpartition(b"\n")
+        if len(partial) > _PARTIAL_BYTES:
+            whole, newline, partial = whole + newline + partial, b"", b""
         with self._lock:
-            self._buffer.append(chunk)
-        if self._watch is not None and self.matched_line is None:
-            self._search(stream, chunk)
+            self._partial = partial
+            self._buffer.append(whole + newline)
+        # Half a line can hide the cause.
+        if self._watch is not None and newline:
+            self._search(self._watch, whole)
 
-    def _search(self, stream: str, chunk: bytes) -> None:
-        """Search only complete lines, because half a line can hide the cause."""
-        whole, newline, partial = (self._partial[stream] + chunk).rpartition(b"\n")
-        self._partial[stream] = partial[-_LINE_BYTES:]
-        found = self._watch.search(whole + newline) if self._watch else None
-        if found is None:
-            return
-        start = whole.rfind(b"\n", 0, found.start()) + 1
-        end = whole.find(b"\n", found.end())
-        self.matched_at = clock.monotonic()
-        self.matched_line = whole[start : end if end >= 0 else None][:_LINE_BYTES].decode("utf-8", "replace").strip()
+    def _search(self, watch: re.Pattern[bytes], whole: bytes) -> None:
+        text = _OVERLONG.sub(rb"\1", bytes_without_escapes(whole))
+        found = [_line_around(text, match).decode("utf-8", "replace").strip() for match in watch.finditer(text)]
+        if found:
+            self.matched_at = self.matched_at or clock.monotonic()
+            self.matches = (*self.matches, *found)[-_MATCHES:]
+
+
+def _line_around(text: bytes, match: re.Match[bytes]) -> bytes:
+    start = text.rfind(b"\n", 0, match.start()) + 1
+    end = text.find(b"\n", match.end())
+    return text[start : end if end >= 0 else None]

@@ -62,6 +62,10 @@ class ContainerState(NamedTuple):
     addresses: Mapping[str, str] = MappingProxyType({})
     """The container's address by network, as ``address/prefix length``; networks without an address are left out."""
 
+    def was_started_after(self, earlier: ContainerState | None) -> bool:
+        """Whether the container runs again: its first process is not the one that it was."""
+        return earlier is not None and 0 not in (self.pid, earlier.pid) and self.pid != earlier.pid
+
     @property
     def has_ended(self) -> bool:
         """Also when docker is about to start it again: its published ports would then be others."""
@@ -197,7 +201,7 @@ def version(output: bytes, dialect: Dialect) -> EngineVersion:
     """
     record = _lower(json.loads(output))
     client = _lower(record["client"])
-    server = _lower(record.get("server") or (client if dialect.name == "podman" else {}))
+    server = _lower(record.get("server") or (client if "osarch" in client else {}))
     system, _, machine = str(server.get("osarch") or "").partition("/")
     return EngineVersion(
         name=dialect.name,

@@ -39,7 +39,7 @@ _PIPE_HOLDER_GRACE = 0.2
 
 Sink = Callable[[bytes], object]
 
-Output = Literal["pipes", "terminal", "error terminal"] | tuple[int, int]
+Output = Literal["pipes", "one pipe", "terminal", "error terminal"] | tuple[int, int]
 
 
 class ProgramNotFound(Exception):
@@ -95,8 +95,9 @@ class Child:
     ) -> "Child":
         """Start a program. ``env`` is added to our own environment. Without ``stdin_fd`` standard input is empty.
 
-        ``output``: ``"pipes"``; ``"terminal"`` or ``"error terminal"``: a pseudo-terminal for stdout or for stderr,
-        because some programs show progress only on a terminal; or two descriptors to which the program writes directly.
+        ``output``: ``"pipes"``; ``"one pipe"`` for both streams, which keeps their order, read as stdout;
+        ``"terminal"`` or ``"error terminal"``: a pseudo-terminal for stdout or for stderr, because some programs show
+        progress only on a terminal; or two descriptors to which the program writes directly.
         Raises ProgramNotFound, ProgramNotStarted, NoMoreProcesses.
         """
         try:
@@ -268,6 +269,9 @@ def _open_output(output: Output) -> tuple[dict[int, int], tuple[int, int], list[
     """Return what we read (descriptor: 0 for stdout, 1 for stderr), what the program writes to, what to close later."""
     if isinstance(output, tuple):
         return {}, output, []
+    if output == "one pipe":
+        read, write = os.pipe()
+        return {read: 0}, (write, write), [write]
     err_read, err_write = _open_terminal() if output == "error terminal" else os.pipe()
     out_read, out_write = os.openpty() if output == "terminal" else os.pipe()
     return {out_read: 0, err_read: 1}, (out_write, err_write), [out_write, err_write]

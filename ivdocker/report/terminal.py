@@ -78,6 +78,9 @@ class Terminal(Observer):
         """Print the figures of a run."""
         if self._level >= 1:
             self._line(run.image, f"measured {'':10}  {', '.join(_figures(run))}")
+        if self._level >= 2:
+            for line in run.log_error_lines:
+                self._line(run.image, f"error    {'':10}  {shorten(line, _WIDTH)}")
 
     def tried_memory(self, image: str, tried: MemoryTry) -> None:
         """Print the result of a run with a memory limit."""

@@ -72,7 +72,9 @@ class RunReport:
         self.requests = RequestFigures()
         self.resources = Usage()
         self.log_errors: int | None = None
-        """The number of lines in the server's log that report an error."""
+        """The number of errors that the server's log reports."""
+        self.log_error_lines: tuple[str, ...] = ()
+        """The first 20 of them."""
         self.memory_search: MemorySearch | None = None
         self.failure: Failure | None = None
         self.history: tuple[Failure, ...] = ()
@@ -114,6 +116,7 @@ class RunReport:
             "resources": self.resources._asdict(),
             "load_seconds": None if self.load_seconds is None else round(self.load_seconds, 3),
             "log_errors": self.log_errors,
+            "log_error_lines": list(self.log_error_lines),
             "memory_search": self.memory_search.to_dict() if self.memory_search else None,
             "failure": self.failure._asdict() if self.failure else None,
             "history": [failure._asdict() for failure in self.history],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, TypedDict
+from typing import Any, ClassVar, Literal, NamedTuple, TypedDict
 
 from ivdocker.engine.parse import Image
 from ivdocker.errors import FailureCode, UsageError
@@ -45,8 +45,16 @@ class LogPattern(NamedTuple):
     """A line in a server's log that names the cause of a failure.
 
     ``pattern``: a regular expression. Its named groups may stand in ``message`` as ``{group}``. ``hint``: what the user
-    can do about it. ``fatal``: True where the server keeps running after this line although the model will never be
-    ready; False (the default) where the line is read only after the container has ended.
+    can do about it; empty where nothing is known. ``fatal``: True where the server keeps running after this line
+    although the model will never be ready; False (the default) where the line is read only after the end, or beside a
+    fatal line. ``only_after``: the row counts only after a line that this expression matches.
+
+    ``position``: ``line``, anywhere in the log; ``end``, only where no exception that the row does not match came
+    later, nor much of a server at work, because the server survived such a line; ``exception``, as ``end``, and only in
+    a line that reports an exception (a traceback's last line, a C++ ``what()``, an exception in a line of the level
+    ERROR) or that begins with the pattern. ``min_level``: a line with a lower level does not match; one without a level
+    does. ``names_cause``: False where the line says only that something failed, or repeats another's words: rows that
+    name a cause are tried first.
     """
 
     pattern: str
@@ -54,6 +62,10 @@ class LogPattern(NamedTuple):
     message: str
     hint: str
     fatal: bool = False
+    only_after: str = ""
+    position: Literal["line", "end", "exception"] = "line"
+    min_level: Literal["info", "warning", "error"] = "info"
+    names_cause: bool = True
 
 
 def denied(place: str = "") -> LogPattern:
@@ -66,6 +78,8 @@ def denied(place: str = "") -> LogPattern:
         "model-load-failed",
         "the server is denied access to {path}",
         MAY_NOT_READ,
+        position="exception",
+        min_level="error",
     )
 
 

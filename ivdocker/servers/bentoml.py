@@ -26,18 +26,23 @@ _LOG_PATTERNS = (
         "model-load-failed",
         "the Python module {module!r}, which the service needs, is not installed in the image",
         "add it to the bento's Python packages, and build the image again",
+        position="exception",
+        min_level="error",
     ),
     LogPattern(
         r"FileNotFoundError: .*'(?P<path>/(?:models|home/bentoml)/[^']*)'",
         "model-load-failed",
         "the service cannot find the file {path}",
         "compare the model's folder with the files that the code opens",
+        position="exception",
+        min_level="error",
     ),
     LogPattern(
         r"Failed to import module [\"']?(?P<module>[^\"':\s]+)[\"']?(: (?P<reason>.*))?",
         "model-load-failed",
         "BentoML cannot import the service's module {module!r}: {reason}",
-        SAVE_LOG,
+        "",
+        names_cause=False,
     ),
     LogPattern(
         r"Initializing service error|Application startup failed\. Exiting",
@@ -45,6 +50,7 @@ _LOG_PATTERNS = (
         "the service fails when it starts, and BentoML restarts it endlessly",
         f"the traceback in the server's log names the cause; {SAVE_LOG}",
         fatal=True,
+        names_cause=False,
     ),
 )
 

@@ -162,6 +162,7 @@ class BaseModelServerClient(abc.ABC):
             readiness, asked = self.probe(limit.earlier(PROBE_TIMEOUT_S)), clock.Stopwatch()
             if readiness.state is ModelState.AVAILABLE:
                 self.endpoint.vouch()
+                self.endpoint.is_ready()
                 return
             if readiness.state is ModelState.UNAVAILABLE:
                 self.endpoint.check()

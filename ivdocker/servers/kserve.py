@@ -11,7 +11,7 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from ivdocker import clock
-from ivdocker.servers.base import SAVE_LOG, DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
+from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
 from ivdocker.servers.client import error_text
 from ivdocker.servers.open_inference import OpenInferenceClient
 from ivdocker.servers.records import ModelState, Readiness, RequestBody
@@ -31,26 +31,32 @@ _LOG_PATTERNS = (
         r"fail(ed)? to load model (?P<name>\S+) from dir (?P<path>\S+)\. (?P<reason>.*)",
         "model-load-failed",
         "KServe cannot load model {name!r}: {reason}",
-        SAVE_LOG,
+        "",
         fatal=True,
+        names_cause=False,
     ),
     LogPattern(
         r"NoModelReady: (?P<reason>.*)|No model ready",
         "model-load-failed",
         "KServe has no model that is ready",
         "set self.ready = True at the end of the model's load()",
+        names_cause=False,
     ),
     LogPattern(
         r"FileNotFoundError: .*'(?P<path>/mnt/models/[^']*)'",
         "model-load-failed",
         "KServe's server cannot find the file {path}",
         "compare the model's folder with the files that the code opens",
+        position="exception",
+        min_level="error",
     ),
     LogPattern(
         r"ModuleNotFoundError: No module named '(?P<module>[^']+)'",
         "model-load-failed",
         "the Python module {module!r}, which the model or its server needs, is not installed in the image",
         "install it in the image",
+        position="exception",
+        min_level="error",
     ),
 )
 

@@ -32,6 +32,7 @@ _LOG_PATTERNS = (
         "container-exited",
         "MLServer's inference workers do not start: this image's uvloop is too new for them",
         "build the image with uvloop < 0.22, or run with --env MLSERVER_PARALLEL_WORKERS=0",
+        position="exception",
     ),
     LogPattern(
         r"Failed load model settings at (?P<path>\S+?)\.?$",
@@ -45,12 +46,15 @@ _LOG_PATTERNS = (
         "model-load-failed",
         "MLServer does not find the model's file: {reason}",
         "parameters.uri in model-settings.json is relative to that file's folder",
+        position="exception",
     ),
     LogPattern(
         r"ModuleNotFoundError: No module named '(?P<module>[^']+)'",
         "model-load-failed",
         "the Python module {module!r}, which the model or its runtime needs, is not installed in the image",
         "install it in the image, or use an image that has the model's runtime",
+        position="exception",
+        min_level="error",
     ),
     LogPattern(
         r"Couldn't load model '(?P<name>[^']+)'",
@@ -58,6 +62,7 @@ _LOG_PATTERNS = (
         "MLServer cannot load model {name!r}",
         f"the traceback in the server's log names the cause; {SAVE_LOG}",
         fatal=True,
+        names_cause=False,
     ),
 )
 

@@ -106,12 +106,14 @@ _LOG_PATTERNS = (
         "model-load-failed",
         "llama.cpp cannot load the model: {reason}",
         "compare the size and the checksum of the model's file with the original's",
+        names_cause=False,
     ),
     LogPattern(
         r"exiting due to model loading error",
         "model-load-failed",
         "llama.cpp cannot load the model",
         f"the lines before this one in the server's log name the cause; {SAVE_LOG}",
+        names_cause=False,
     ),
     LogPattern(
         r"couldn't bind HTTP server socket",
@@ -136,18 +138,29 @@ _LOG_PATTERNS = (
         "model-load-failed",
         "vLLM's engine does not start: {reason}",
         f"the traceback in the server's log shows where; {SAVE_LOG}",
+        position="end",
+        names_cause=False,
+    ),
+    LogPattern(
+        r"Failed to infer device type",
+        "gpu-unavailable",
+        "vLLM finds no device that this image can use",
+        "use --gpus all on a machine with a GPU and its driver, or use the CPU variant of the image",
+        position="exception",
     ),
     LogPattern(
         r"Engine core initialization failed",
         "model-load-failed",
         "vLLM's engine does not start",
         f"the cause is further up in the server's log; {SAVE_LOG}",
+        names_cause=False,
     ),
     LogPattern(
         r"ShardCannotStart|Shard \d+ failed to start",
         "model-load-failed",
         "Text Generation Inference cannot start the model",
         f"the cause is under 'Shard complete standard error output' in the server's log; {SAVE_LOG}",
+        names_cause=False,
     ),
 )
 

@@ -29,6 +29,7 @@ class OpenVINO(ServingBinary):
             "model-load-failed",
             "OpenVINO Model Server cannot load the model",
             f"the lines before this one in the server's log name the cause; {SAVE_LOG}",
+            names_cause=False,
         ),
     )
     fingerprint = Fingerprint(program=r"/ovms/bin/ovms\b", files=("*/*.xml", "*.xml", "*/*.onnx", "*/*.tflite"))

@@ -92,6 +92,7 @@ class Endpoint(str):
     surely done nothing since the last call. ``look()`` is ``check()`` after a look at the container itself, for a
     verdict that has no other evidence than that time has passed; unless somebody sets it, it is ``check()``.
     ``vouch()`` raises EnvironmentFailed when another process than the container's has the port that answered.
+    ``is_ready()`` is called when all models are ready: what the server wrote until then, it has survived.
 
     A copy works as the original does. An unpickled one knows the addresses; its other attributes do nothing, because
     nobody in its process watches the container.
@@ -104,6 +105,7 @@ class Endpoint(str):
     is_idle: Callable[[], bool]
     look: Callable[[], None]
     vouch: Callable[[], None]
+    is_ready: Callable[[], None]
 
     def __new__(
         cls,
@@ -117,12 +119,12 @@ class Endpoint(str):
         endpoint = super().__new__(cls, address)
         endpoint.addresses = dict(addresses or {})
         endpoint.check, endpoint.log, endpoint.pause, endpoint.is_idle = check, log, pause, is_idle
-        endpoint.look, endpoint.vouch = check, lambda: None
+        endpoint.look, endpoint.vouch, endpoint.is_ready = check, lambda: None, lambda: None
         return endpoint
 
     def __copy__(self) -> Endpoint:
         copied = type(self)(str(self), self.addresses, self.check, self.log, self.pause, self.is_idle)
-        copied.look, copied.vouch = self.look, self.vouch
+        copied.look, copied.vouch, copied.is_ready = self.look, self.vouch, self.is_ready
         return copied
 
     def __deepcopy__(self, _memo: object) -> Endpoint:

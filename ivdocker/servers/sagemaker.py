@@ -45,6 +45,7 @@ _LOG_PATTERNS = (
         "Multi Model Server's worker dies while it loads the model, and the server restarts it endlessly",
         f"the traceback in the server's log names the cause; {SAVE_LOG}",
         fatal=True,
+        names_cause=False,
     ),
 )
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from ivdocker import clock, http
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, is_version
-from ivdocker.servers.base import SAVE_LOG, DockerRunParams, Fingerprint, LogPattern, MountParams, ServingBinary, bind
+from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, MountParams, ServingBinary, bind
 from ivdocker.servers.client import MAY_NOT_READ, BaseModelServerClient, error_text
 from ivdocker.servers.models_config import BASE_PATH, CONFIG_FILE, CONFIG_FORM, configured_models, mount_point
 from ivdocker.servers.records import ModelState, Readiness, RequestBody, Tensor
@@ -89,8 +89,9 @@ _LOG_PATTERNS = (
         r"(?P<reason>.*)",
         "model-load-failed",
         "TensorFlow Serving cannot load version {version} of model {name!r}: {reason}",
-        SAVE_LOG,
+        "",
         fatal=True,
+        names_cause=False,
     ),
     LogPattern(
         r"Version (?P<version>\d+) of servable (?P<name>\S+), which was requested to be served as a 'specific' version",
@@ -127,7 +128,8 @@ _LOG_PATTERNS = (
         r"Failed to start server\. Error: (?P<reason>.*)",
         "container-exited",
         "TensorFlow Serving did not start: {reason}",
-        SAVE_LOG,
+        "",
+        names_cause=False,
     ),
 )
 

@@ -54,20 +54,33 @@ _LOG_PATTERNS = (
         "the Python module {module!r}, which TorchServe's worker or the model's handler needs, is not installed in the "
         "image",
         "install it in the image, or pack it into the archive (torch-model-archiver --requirements-file)",
-        fatal=True,
+        position="exception",
+        min_level="error",
     ),
     LogPattern(
         r"FileNotFoundError: .*'\S*/models/[0-9a-f]{32}/(?P<path>[^']+)'",
         "model-load-failed",
         "the model's archive lacks the file {path}",
         "add it to the archive with torch-model-archiver --extra-files",
+        position="exception",
+        min_level="error",
     ),
     LogPattern(
         r"Failed to load model (?P<name>\S+), exception (?P<reason>.*)",
         "model-load-failed",
         "TorchServe cannot load model {name!r}: {reason}",
-        SAVE_LOG,
+        "",
         fatal=True,
+        names_cause=False,
+    ),
+    LogPattern(
+        r"Load model failed: (?P<name>\S+), error: Worker died",
+        "model-load-failed",
+        "TorchServe's worker of model {name!r} died while it loaded the model",
+        f"the traceback in the server's log names the cause; {SAVE_LOG}",
+        fatal=True,
+        only_after=r"^(Traceback \(most recent|[\w.]+(Error|Exception)\b)",
+        names_cause=False,
     ),
     LogPattern(
         r"Auto recovery failed again",
@@ -75,6 +88,7 @@ _LOG_PATTERNS = (
         "TorchServe's worker dies while it loads the model, and TorchServe restarts it endlessly",
         f"the traceback in the server's log names the cause; {SAVE_LOG}",
         fatal=True,
+        names_cause=False,
     ),
     LogPattern(
         r"Failed to load model: (?P<path>\S+)",

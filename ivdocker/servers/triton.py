@@ -15,7 +15,7 @@ from typing import Any
 from ivdocker import clock, http
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
-from ivdocker.servers.base import SAVE_LOG, DockerRunParams, Fingerprint, LogPattern, MountParams, ServingBinary, bind
+from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, MountParams, ServingBinary, bind
 from ivdocker.servers.client import JSON, error_text
 from ivdocker.servers.open_inference import OpenInferenceClient
 from ivdocker.servers.records import ModelState, Readiness, Tensor
@@ -71,13 +71,15 @@ _LOG_PATTERNS = (
         r"failed to load '(?P<name>[^']+)' version (?P<version>\d+): (?P<reason>.*?)" + _END,
         "model-load-failed",
         "Triton cannot load version {version} of model {name!r}: {reason}",
-        SAVE_LOG,
+        "",
+        names_cause=False,
     ),
     LogPattern(
         r"Poll failed for model directory '(?P<name>[^']+)': (?P<reason>.*?)" + _END,
         "model-load-failed",
         "Triton rejects the model's folder {name!r}: {reason}",
         "compare the folder with Triton's model repository layout: MODEL/config.pbtxt, MODEL/1/...",
+        names_cause=False,
     ),
     LogPattern(
         r"failed to start (?P<service>\w+) service: (?P<reason>.*?)" + _END,
@@ -89,7 +91,8 @@ _LOG_PATTERNS = (
         r"error: creating server: (?P<reason>.*?)" + _END,
         "container-exited",
         "Triton did not start: {reason}",
-        SAVE_LOG,
+        "",
+        names_cause=False,
     ),
 )
 

@@ -43,6 +43,9 @@ MAY_CHANGE = frozenset(
 """Failures that another try may avoid. The others repeat: a model that cannot be loaded stays so."""
 
 
+_ERRORS_KEPT = 20
+
+
 def run_one(job: Job, binary: ServingBinary) -> RunReport:
     """Run one image of the job, and try again if that may help. Raises UsageError, GracefulShutdown."""
     history: list[Failure] = []
@@ -75,6 +78,10 @@ class _Attempt:
         on_pull = partial(job.observer.pull, binary.image)
         self._container = Container(job.engine, job.model.location, binary, self._options, on_pull)
         self._stages = _Stages(self.report, job.observer)
+        self._sent_at = 0.0
+        """When the request that is under way was sent, or later ones."""
+        self._log_of_failed: str | None = None
+        """What the server wrote of the first request that failed."""
 
     def run(self) -> RunReport:
         """Run the attempt and return its report. Raises UsageError, GracefulShutdown."""
@@ -127,9 +134,14 @@ class _Attempt:
                 read_log = self._container.log
         finally:
             self.report.resources = usage.close(needed=budgets.memory_bytes is not None)
-            text = read_log()
-            self.report.log_errors = log_errors.count(text) if text else None
+            self._count_errors(read_log())
             self._job.observer.measured(self.report)
+
+    def _count_errors(self, log: str) -> None:
+        """Without a log nothing is known of its errors."""
+        if log:
+            found = log_errors.find(log, self._job.budgets.ignore_log_errors)
+            self.report.log_errors, self.report.log_error_lines = len(found), tuple(found[:_ERRORS_KEPT])
 
     def _send_requests(self, client: BaseModelServerClient) -> None:
         from ivdocker.requests.send import SendOptions, send_all
@@ -139,6 +151,7 @@ class _Attempt:
             sink.restart()
         if job.warmup:
             job.warmup.begin(client)
+        self._sent_at = clock.utc()
         with self._stages.timed("query") as stage:
             options = SendOptions(job.checks.deterministic, job.checks.repeat, job.checks.concurrency)
             stream = _RequestStream(job, self._binary, client)
@@ -153,6 +166,9 @@ class _Attempt:
             raise InfraValidationError(failure=failure)
 
     def _keep(self, result: RequestResult) -> None:
+        if result.failure and self._log_of_failed is None:
+            self._log_of_failed = self._container.log_since(self._sent_at)
+        self._sent_at = clock.utc()
         self._job.observer.outcome(self._binary.image, result)
         if self._container.evidence:
             self._container.evidence.outcome(result.as_dict())
@@ -167,7 +183,8 @@ class _Attempt:
             failure = workers.killed(self._job.engine, self._container.name) or failure
         log_may_tell = not failure.is_environment and failure.code != "budget-exceeded"
         if log_may_tell and not failure.log_tail:
-            failure = failure._replace(log_tail=log_tail(self._container.log()))
+            log = self._container.log() if self._log_of_failed is None else self._log_of_failed
+            failure = failure._replace(log_tail=log_tail(log))
         return failure.at(self._stages.current, self._container.command)
 
     def _stop(self) -> None:
@@ -176,8 +193,8 @@ class _Attempt:
             report.kept = container.leave() if report.failure and self._options.keep else None
             container.stop(keep_log=False)
             report.kept_network = report.kept is not None and self._options.offline
-            if report.log_errors is None and (text := container.log_so_far()):
-                report.log_errors = log_errors.count(text)
+            if report.log_errors is None:
+                self._count_errors(container.log_so_far())
             if report.kept:
                 stage.text = f"container {report.kept} left as it is"
             elif container.was_made:

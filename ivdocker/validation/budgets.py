@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from ivdocker.errors import Failure, UsageError
 from ivdocker.report.verdict import RunReport
 
 _MEBIBYTE = 1 << 20
+_KNOWN_ERRORS = "leave out an error that is known to be harmless with --ignore-log-error REGEX"
 
 
 class Budgets(NamedTuple):
@@ -17,7 +19,8 @@ class Budgets(NamedTuple):
     ``load_seconds``: from the container's start until the model is ready. ``first_ms``: latency of the first response.
     ``p50_ms``, ``p95_ms``, ``p99_ms``: latencies of all responses. ``error_rate``: the share of requests, from 0 to 1,
     that may fail or get a wrong response (None: no request may). ``memory_bytes``: the peak memory of the container's
-    processes. ``log_errors``: the number of lines in the server's log that report an error.
+    processes. ``log_errors``: the number of errors that the server's log reports. ``ignore_log_errors``: regular
+    expressions of errors in the log that do not count.
     """
 
     load_seconds: float | None = None
@@ -28,6 +31,7 @@ class Budgets(NamedTuple):
     error_rate: float | None = None
     memory_bytes: int | None = None
     log_errors: int | None = None
+    ignore_log_errors: list[str] | tuple[str, ...] = ()
 
     @property
     def needs_requests(self) -> bool:
@@ -36,11 +40,25 @@ class Budgets(NamedTuple):
 
 def check(budgets: Budgets) -> None:
     """Raises UsageError for an impossible limit."""
-    for name, limit in budgets._asdict().items():
+    for pattern in budgets.ignore_log_errors:
+        _check_pattern(pattern)
+    for name, limit in _limits(budgets):
         if limit is not None and not 0 <= limit < float("inf"):
             raise UsageError(f"the budget {name} must be a number of at least 0, not {limit:g}")
     if budgets.error_rate is not None and budgets.error_rate > 1:
         raise UsageError(f"the budget error_rate is a share of the requests, from 0 to 1, not {budgets.error_rate:g}")
+
+
+def _limits(budgets: Budgets) -> Iterator[tuple[str, float | None]]:
+    return ((name, limit) for name, limit in budgets._asdict().items() if name != "ignore_log_errors")
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        text = f"ignore_log_errors (--ignore-log-error): {pattern!r} is not a regular expression: {error}"
+        raise UsageError(text) from None
 
 
 def exceeded(budgets: Budgets, run: RunReport) -> Failure | None:
@@ -48,7 +66,10 @@ def exceeded(budgets: Budgets, run: RunReport) -> Failure | None:
     found = list(_exceeded(budgets, run))
     if found:
         hint = "raise the budget if that is what the model costs; the report has every figure (--json)"
-        return Failure("budget-exceeded", "; ".join(found), hint)
+        is_log = budgets.log_errors is not None and (run.log_errors or 0) > budgets.log_errors
+        if is_log:
+            hint = f"{_KNOWN_ERRORS}; {hint}" if len(found) > 1 else _KNOWN_ERRORS
+        return Failure("budget-exceeded", "; ".join(found), hint, log_tail=run.log_error_lines if is_log else ())
     if budgets.memory_bytes is not None and run.resources.peak_memory_bytes is None:
         hint = "the engine is on another machine or in a virtual one: see whether docker stats works on it"
         return Failure("engine-error", "the memory that the server took could not be measured", hint)

@@ -76,6 +76,12 @@ def test_an_error_in_the_log_of_a_server_that_is_ready_at_once_counts(
     assert report.runs[0].failure is not None
     assert report.runs[0].failure.message == "errors in the server's log: 2, at most 1 was allowed"
     assert validate(failing, images=[engine.image], budgets=Budgets(log_errors=2)).blessed
+    known = Budgets(log_errors=0, ignore_log_errors=["no reason to stop"])
+    assert validate(failing, images=[engine.image], budgets=known).blessed
+    told = report.runs[0].failure
+    assert told is not None
+    assert len(told.log_tail) == 2
+    assert all("something that is no reason to stop" in line for line in told.log_tail)
 
 
 def test_budgets_on_the_command_line(cli: Cli, engine: Engine, model: ModelFactory, requests: Path) -> None:

@@ -26,7 +26,7 @@ _LIFETIME_S = 600.0
 """A container that nobody removes ends by itself."""
 
 _POLL_S = 0.005
-_FRAME = struct.Struct(">BL")
+_FRAME = struct.Struct(">BLd")
 
 
 class Conflict(Exception):
@@ -123,7 +123,7 @@ class Container:
         shutil.rmtree(doomed)
         return True
 
-    def log(self, follow: bool) -> Iterator[tuple[int, bytes]]:
+    def log(self, follow: bool, since: float = 0) -> Iterator[tuple[int, bytes]]:
         """What it has written, with the number of the stream (1 stdout, 2 stderr), and, with ``follow``, what comes."""
         try:
             file = open(self._path("log"), "rb")  # noqa: SIM115
@@ -133,8 +133,10 @@ class Container:
             while True:
                 last = not follow or self.end is not None or not self.exists
                 while head := file.read(_FRAME.size):
-                    stream, length = _FRAME.unpack(head)
-                    yield stream, file.read(length)
+                    stream, length, at = _FRAME.unpack(head)
+                    chunk = file.read(length)
+                    if at >= since:
+                        yield stream, chunk
                 if last:
                     return
                 time.sleep(_POLL_S)
@@ -262,7 +264,7 @@ def _record(main: int, streams: dict[int, int], write: Any, root: bytes, memory:
                 continue
             chunk = os.read(fd, 65536).replace(root, b"")
             if chunk:
-                write(_FRAME.pack(streams[fd], len(chunk)) + chunk)
+                write(_FRAME.pack(streams[fd], len(chunk), time.time()) + chunk)
             else:
                 poll.unregister(fd)
                 del streams[fd]

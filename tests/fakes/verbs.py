@@ -91,13 +91,14 @@ def inspect(state: str, argv: list[str]) -> Answer:
 
 
 def logs(state: str, argv: list[str]) -> Answer:
-    flags = set(argv[1:-1])
+    flags = {flag for flag in argv[1:-1] if not flag.startswith("--since=")}
+    since = [float(flag.partition("=")[2]) for flag in argv[1:-1] if flag.startswith("--since=")]
     if flags - {"--follow", "--timestamps"}:
         _unknown(argv)
     container = containers.find(state, argv[-1])
     if container is None:
         return 1, "", _no_such_container(argv[-1])
-    for stream, chunk in container.log("--follow" in flags):
+    for stream, chunk in container.log("--follow" in flags, *since):
         if "--timestamps" in flags:
             stamp = _time(time.time()).encode()
             chunk = b"".join(stamp + b" " + line for line in chunk.splitlines(keepends=True))
@@ -110,13 +111,8 @@ def logs(state: str, argv: list[str]) -> Answer:
 def events(state: str, argv: list[str]) -> Answer:
     """Of one container: its start, its end, its removal; a real engine would go on waiting after that. Or only whether
     it ran out of memory, or was sent a signal."""
-    if argv[2:] == ["--filter=event=oom", "--since=24h", "--until=0s"]:
-        found = containers.find(state, argv[1].removeprefix("--filter=container="))
-        oom_killed = found is not None and found.end is not None and found.end["oom_killed"]
-        return 0, f"{_time(time.time())} container oom {argv[1]}\n" if oom_killed else "", ""
-    if argv[2:] == ["--filter=event=kill", "--since=24h", "--until=0s"]:
-        found = containers.find(state, argv[1].removeprefix("--filter=container="))
-        return 0, f"{_time(time.time())} container kill {argv[1]}\n" if found and found.was_signalled else "", ""
+    if argv[2].startswith("--filter=event="):
+        return _past_events(state, *argv[1:])
     if argv[2:] != ["--since=10m", "--format={{json .}}"]:
         _unknown(argv)
     name = argv[1].removeprefix("--filter=container=")
@@ -133,6 +129,15 @@ def events(state: str, argv: list[str]) -> Answer:
         time.sleep(0.01)
     _print_event(container, "destroy")
     return 0, "", ""
+
+
+def _past_events(state: str, about: str, event: str, since: str, until: str) -> Answer:
+    if since != "--since=24h" or not until.startswith("--until="):
+        _unknown([about, event, since, until])
+    found = containers.find(state, about.removeprefix("--filter=container="))
+    kind = event.removeprefix("--filter=event=")
+    had = {"oom": bool(found and found.end and found.end["oom_killed"]), "kill": bool(found and found.was_signalled)}
+    return 0, f"{_time(time.time())} container {kind} {about}\n" if had[kind] else "", ""
 
 
 def exec_(state: str, argv: list[str]) -> Answer:

@@ -83,6 +83,66 @@ def test_a_module_that_the_image_does_not_have_is_named(tmp_path: Path) -> None:
     assert "'sklearn'" in failure.message
 
 
+CAUGHT = """
+import time
+import traceback
+
+try:
+    import sklearn
+except ImportError:
+    traceback.print_exc()
+    time.sleep(2)
+"""
+
+
+def test_an_import_error_that_the_model_catches_is_not_fatal(tmp_path: Path) -> None:
+    model = copy(tmp_path / "choosy")
+    edit(model / "linear.py", "import json", f"import json{CAUGHT}")
+    report = ivdocker.validate(model, images=[IMAGE], requests=requests_file(tmp_path, REQUEST), timeout_s=60)
+    assert report.blessed, report.runs[0].failure
+
+
+def test_a_caught_import_error_does_not_hide_why_the_model_cannot_load(tmp_path: Path) -> None:
+    model = copy(tmp_path / "rotten")
+    edit(model / "linear.py", "import json", f"import json{CAUGHT}")
+    edit(model / "linear.py", "    with open", "    raise ValueError('the weights are rotten')\n    with open")
+    failure = failure_of(model, IMAGE)
+    assert not failure.is_environment
+    assert "the weights are rotten" in failure.message
+    assert "sklearn" not in failure.message
+
+
+def test_a_request_that_fails_shows_its_own_traceback(tmp_path: Path) -> None:
+    model = copy(tmp_path / "bad")
+    source = (model / "linear.py").read_text()
+    (model / "linear.py").write_text(source + BREAKS)
+    failure = failure_of(model, IMAGE, requests=requests_file(tmp_path, REQUEST))
+    assert failure.code == "request-failed"
+    assert not any("GET /ping" in line for line in failure.log_tail)
+
+
+BREAKS = """
+
+def _broken(*_arguments, **_options):
+    import sklearn
+
+
+for _value in list(globals().values()):
+    if isinstance(_value, type) and hasattr(_value, "predict"):
+        _value.predict = _broken
+"""
+
+
+def test_several_processes_that_die_of_the_model_are_the_models_fault(tmp_path: Path) -> None:
+    model = copy(tmp_path / "forest")
+    edit(model / "linear.py", "import json", "import json\nimport sklearn")
+    options = ivdocker.RunOptions(env={"WEB_CONCURRENCY": "2"})
+    failure = ivdocker.validate(model, images=[IMAGE], options=options, timeout_s=60).runs[0].failure
+    assert failure is not None
+    assert failure.code == "model-load-failed"
+    assert "'sklearn'" in failure.message
+
+
 def test_a_model_that_loads_slowly_is_asked_only_when_it_is_ready(tmp_path: Path) -> None:
     model = copy(tmp_path / "slow")
     edit(model / "linear.py", "    with open", "    time.sleep(3)\n    with open")

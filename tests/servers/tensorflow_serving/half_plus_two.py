@@ -153,6 +153,8 @@ class Servable:
             self.predictions += 1
             number = self.predictions
         faults = self.faults
+        for line in faults.get("log_of_request", ()):
+            os.write(2, f"{line} (request {number})\n".encode())
         if number > faults.get("exit_after_requests", number):
             os._exit(faults.get("exit_code", 1))
         if faults.get("hang_requests"):

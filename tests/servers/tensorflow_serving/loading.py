@@ -148,6 +148,8 @@ def write_noise(faults: dict[str, Any]) -> None:
             view = view[os.write(2, view) :]
     if faults.get("log_binary"):
         os.write(2, b"binary \xff\xfe\x80 \xc3\x28 NUL \0\0 escape \x1b[31m\n")
+    for line in faults.get("log_lines", ()):
+        os.write(2, line.encode() + b"\n")
     for _ in range(faults.get("log_errors", 0)):
         log("E", "tensorflow/core/kernels/stand_in.cc:1", "something that is no reason to stop")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ivdocker.diagnosis import explain
@@ -93,16 +95,57 @@ def test_the_log_is_shown_around_the_line_that_names_the_cause() -> None:
 
 @pytest.mark.parametrize(("before", "after"), [(0, 20), (3, 20), (20, 0), (20, 2), (2, 2)])
 def test_as_many_lines_are_shown_where_the_cause_stands_near_an_end(before: int, after: int) -> None:
-    lines = [*(f"before {number}" for number in range(before)), "cause", *(f"after {n}" for n in range(after))]
-    shown = explain.log_tail("\n".join(lines), "cause")
+    cause = "ValueError: the weights are rotten"
+    lines = [*(f"before {number}" for number in range(before)), cause, *(f"after {n}" for n in range(after))]
+    shown = explain.log_tail("\n".join(lines))
     assert len(shown) == min(10, len(lines))
-    assert "cause" in shown
+    assert cause in shown
     assert "\n".join(shown) in "\n".join(lines)
 
 
-def test_a_cause_that_the_log_does_not_hold_any_more_leaves_the_last_lines() -> None:
-    log = "\n".join(f"line {number}" for number in range(50))
-    assert explain.log_tail(log, "a line that was left out") == explain.log_tail(log)
+NOISE = [
+    "+------------------+------+",
+    "| Option           | Value|",
+    'INFO:     172.17.0.1:40440 - "GET /ping HTTP/1.1" 404 Not Found',
+    '2026-01-01T00:00:00,000 [INFO ] nioEventLoopGroup-3-1 ACCESS_LOG - /172.17.0.1:4 "GET /ping HTTP/1.1" 200 1',
+    "2026-01-01T00:00:00,000 [INFO ] pool-3-thread-1 TS_METRICS - CPUUtilization.Percent:0.0|#Level:Host",
+    "Loading weights:  40%|####      | 4/10 [00:01<00:02,  2.9it/s]",
+    "I1125 04:42:22.445107 6 server.cc:604]",
+    "   ",
+    "           ^^^^^^^^^~~~^^^",
+]
+
+
+def test_tables_and_our_own_probes_leave_room_for_the_cause() -> None:
+    cause = "E1125 04:42:22.444914 6 model_lifecycle.cc:642] failed to load 'm'"
+    log = "\n".join([cause, *NOISE * 20, "exiting"])
+    assert explain.log_tail(log) == (cause, "exiting")
+    assert explain.ended_container(ended(1), log, ()).log_tail == (cause, "exiting")
+
+
+def test_a_log_of_noise_alone_shows_nothing() -> None:
+    assert explain.log_tail("\n".join(NOISE)) == ()
+
+
+def test_colours_hide_nothing_and_are_not_shown() -> None:
+    line = "\x1b[31mModuleNot\x1b[0mFoundError: No module named 'sk\x1b[1mlearn'\x1b]0;title\x07"
+    failure = explain.ended_container(ended(1), line, log_patterns("mlflow"))
+    assert "'sklearn'" in failure.message
+    assert failure.log_tail == ("ModuleNotFoundError: No module named 'sklearn'",)
+
+
+@pytest.mark.parametrize("kind", sorted(SAMPLES))
+@pytest.mark.parametrize(
+    "piece", ["{name: ", "OSError: ", "failed: ", "' '", "|  ", "a.", "1%", "\x1b[", "GET /", " - "]
+)
+def test_a_long_line_costs_little(kind: str, piece: str) -> None:
+    """What a server writes must not cost minutes: the parts of the patterns, each repeated in a long line."""
+    log = piece * (2**18 // len(piece)) + "\n" + (piece * (4096 // len(piece)) + "\n") * 4
+    rows = log_patterns(kind)
+    before = time.process_time()
+    explain.ended_container(ended(1), log, rows)
+    explain.fatal_line(log[: 2**16], log, rows)
+    assert time.process_time() - before < 20
 
 
 def test_braces_and_percent_signs_in_a_log_are_only_text() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ivdocker.diagnosis.log_errors import count
+from ivdocker.diagnosis.log_errors import find
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from ivdocker.diagnosis.log_errors import count
     ],
 )
 def test_a_line_that_reports_an_error_counts(line: str) -> None:
-    assert count(f"all is well\n{line}\nall is well\n") == 1
+    assert len(find(f"all is well\n{line}\nall is well\n")) == 1
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,50 @@ def test_a_line_that_reports_an_error_counts(line: str) -> None:
     ],
 )
 def test_any_other_line_does_not(line: str) -> None:
-    assert count(line) == 0
+    assert find(line) == []
+
+
+def test_a_traceback_is_one_error_with_the_line_that_announces_it() -> None:
+    log = (
+        "2026-11-22 10:11:12,131 [mlserver] ERROR - cannot load\n"
+        "Traceback (most recent call last):\n"
+        '  File "x.py", line 1, in y\n'
+        "KeyError: 'x'\n\n"
+        "During handling of the above exception, another exception occurred:\n\n"
+        "Traceback (most recent call last):\n"
+        "    raise ValueError\n"
+        "ValueError: the weights are rotten\n"
+        "all is well\n"
+    )
+    assert find(log) == ["2026-11-22 10:11:12,131 [mlserver] ERROR - cannot load ValueError: the weights are rotten"]
+
+
+def test_two_tracebacks_are_two_errors() -> None:
+    trace = "Traceback (most recent call last):\n  File x\n"
+    assert find(f"{trace}KeyError: 1\n{trace}KeyError: 2\n") == ["KeyError: 1", "KeyError: 2"]
+
+
+def test_two_errors_one_after_the_other_are_two() -> None:
+    assert find("ERROR a\nERROR b\n") == ["ERROR a", "ERROR b"]
+
+
+def test_a_traceback_that_is_logged_line_by_line_is_one_error() -> None:
+    head = "(EngineCore pid=20) ERROR 11-22 22:30:57 [core.py:1510] "
+    log = "".join(
+        f"{head}{line}\n"
+        for line in ("EngineCore failed", "Traceback (most recent call last):", "  File", "KeyError: 1")
+    )
+    assert len(find(log)) == 1
+
+
+CPU = 'E1125 04:42:20.797605 6 server.cc:241] "CudaDriverHelper has not been initialized."'
+
+
+def test_what_is_known_to_be_harmless_is_left_out() -> None:
+    log = f"{CPU}\nTraceback (most recent call last):\nKeyError: 'x'\nE1125 04:42:20 6 x.cc:1] other\n"
+    assert find(log, ["CudaDriverHelper"]) == ["KeyError: 'x'", "E1125 04:42:20 6 x.cc:1] other"]
+    assert find(log, ["CudaDriverHelper", "^KeyError", "other$"]) == []
+
+
+def test_colours_hide_no_error() -> None:
+    assert find("\x1b[31mERR\x1b[1mOR\x1b[0m broken\n") == ["ERROR broken"]

@@ -117,6 +117,17 @@ def test_podman_shows_its_progress_on_the_stream_of_its_errors(tmp_path: Path) -
     assert b"976.6KiB" in told
 
 
+@pytest.mark.parametrize("script", ["podman", "unknown-wrapper"])
+def test_progress_on_the_errors_stream_is_progress_behind_the_name_docker_too(
+    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "PULL_IDLE_S", 1.0)
+    step = "printf 'Copying blob c882c78c949e [---] %d KiB / 95 MiB\\r' $n >&2"
+    pulling(tmp_path, f"n=0; while [ $n -lt 20 ]; do sleep 0.1; n=$((n + 1)); {step}; done", script)
+    engine = pulling(tmp_path, f'exec {tmp_path}/{script} "$@"')
+    engine.pull("h/x:1", None, lambda _chunk, _far: None, threading.Event(), lambda _pid: nullcontext())
+
+
 def test_a_pull_that_moves_takes_as_long_as_it_likes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PULL_IDLE_S", 1.0)
     step = f"printf '{LAYER}Downloading %d kB/9MB\\r' $n"

@@ -62,7 +62,11 @@ MLFLOW: list[Sample] = [
     ),
     ("zipfile.BadZipFile: File is not a zip file", "model-load-failed", "File is not a zip file"),
     ("ModuleNotFoundError: No module named 'sklearn'", "model-load-failed", "sklearn"),
-    ("INFO:     Child process [42] died", "model-load-failed", "restarts"),
+    (
+        "Process SpawnProcess-1:\nValueError: the weights are rotten\nINFO:     Child process [42] died",
+        "model-load-failed",
+        "restarts them endlessly; its last exception: ValueError: the weights are rotten",
+    ),
     (
         "mlflow.exceptions.MlflowException: Failed to load the pickled function",
         "model-load-failed",
@@ -125,6 +129,13 @@ TORCHSERVE: list[Sample] = [
         "are rotten",
         "model-load-failed",
         "the weights are rotten",
+    ),
+    (
+        "2026-01-01T00:00:00,000 [INFO ] W-9000-m_1.0-stdout MODEL_LOG - KeyError: 'weights'\n"
+        "2026-01-01T00:00:00,001 [WARN ] W-9000-m_1.0 org.pytorch.serve.wlm.BatchAggregator - Load model failed: m, "
+        "error: Worker died.",
+        "model-load-failed",
+        "worker of model 'm' died while it loaded the model; its last exception: KeyError: 'weights'",
     ),
     (
         "2026-01-01T00:00:00,000 [ERROR] W-9000-m_1.0 org.pytorch.serve.wlm.WorkerThread - Auto recovery failed again",
@@ -204,6 +215,11 @@ OPENAI: list[Sample] = [
         "check the stack trace above for the root cause",
         "model-load-failed",
         "No working C++ compiler found",
+    ),
+    (
+        "RuntimeError: Failed to infer device type, please set the environment variable `VLLM_LOGGING_LEVEL=DEBUG`",
+        "gpu-unavailable",
+        "finds no device",
     ),
     (
         "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}",

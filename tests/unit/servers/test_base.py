@@ -28,7 +28,7 @@ def test_a_servers_last_words_have_their_code_and_name_the_cause(kind: str, line
     assert failure.code == code
     assert words in failure.message
     assert "{" not in failure.message.replace("{ serve }", "").replace("{m}", "")
-    assert failure.log_tail == ("starting", line.rstrip(), "exiting")
+    assert failure.log_tail == ("starting", *(part.rstrip() for part in line.splitlines()), "exiting")
     assert flaws(failure) == []
 
 
@@ -37,7 +37,7 @@ def test_a_line_that_ends_all_hope_is_found_while_the_server_runs(kind: str, lin
     rows = log_patterns(kind)
     fatal = tuple(row for row in rows if row.fatal)
     pattern = explain.fatal_pattern(rows) or re.compile(b"$^")
-    failure = explain.fatal_line(line, "", rows)
+    failure = explain.fatal_line(line.splitlines()[-1], line, rows)
     found = pattern.search(f"starting\n{line}\nanother line\n".encode())
     assert (failure is not None) == (found is not None) == (first_row(fatal, line) is not None)
     if failure is not None:
