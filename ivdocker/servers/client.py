@@ -16,6 +16,7 @@ from ivdocker.errors import (
     Failure,
     RequestFailed,
     RequestTimedOut,
+    ResponseTooLarge,
     UsageError,
     ValidationFailed,
     error_for,
@@ -65,10 +66,6 @@ class BaseModelServerClient(abc.ABC):
     state_protocol: ClassVar[str] = "http"
     """The port that the readiness probe uses, by its name in ``ServingBinary.ports``."""
 
-    volatile_paths: ClassVar[tuple[str, ...]] = ()
-    """JSON paths in a response that change from request to request, whatever the model answers. Comparisons leave them
-    out."""
-
     def __init__(self, endpoint: str, model_name: str, models: Sequence[str] = ()) -> None:
         self._is_plain = not isinstance(endpoint, Endpoint)
         self.endpoint = endpoint if isinstance(endpoint, Endpoint) else Endpoint(endpoint, {"http": str(endpoint)})
@@ -111,19 +108,29 @@ class BaseModelServerClient(abc.ABC):
         """A model's outputs; otherwise like :meth:`inputs`."""
         return []
 
-    def max_batch_size(self) -> int | None:
-        """The largest batch that the model takes. 0: its first dimension is not a batch. None: the server does not
-        report it."""
+    def max_batch_size(self, model_name: str | None = None) -> int | None:
+        """The largest batch that a model takes (``model_name`` None: the client's own).
+
+        0: its first dimension is not a batch. None: the server does not report it.
+        """
         return None
 
-    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
-        """A request body with these values, which are nested lists by input name. Raises UsageError when the server has
-        no request format for them."""
+    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor], model_name: str | None = None) -> Any:
+        """A request body with these values, which are nested lists by input name.
+
+        ``model_name``: None means the client's own model. Raises UsageError when the server has no request format for
+        them.
+        """
         raise UsageError(f"{type(self).__name__}: a request cannot be made from values; give whole request bodies")
 
     def bytes_value(self, data: bytes) -> Any:
         """The JSON form of a string input's value that is not UTF-8 text. Raises UsageError when there is none."""
         raise UsageError(f"{type(self).__name__}: a value that is not UTF-8 text cannot be sent as JSON")
+
+    def volatile_paths(self, request: RequestBody) -> tuple[str, ...]:
+        """JSON paths in the response to this request that change from response to response, whatever the model answers.
+        Comparisons leave them out."""
+        return ()
 
     def body_of(self, request: RequestBody) -> Any:
         """The body to send: that of ``request``, completed where the server takes the signature or the model's name
@@ -195,18 +202,23 @@ class BaseModelServerClient(abc.ABC):
             text = f"the response is not JSON: {response.text[:200]!r}"
             raise ValidationFailed(failure=Failure("request-failed", text)) from None
 
-    def send(self, request: Any, timeout_s: float = REQUEST_TIMEOUT_S) -> http.Response:
+    def send(
+        self, request: Any, timeout_s: float = REQUEST_TIMEOUT_S, largest_bytes: int | None = None
+    ) -> http.Response:
         """Send a body or a RequestBody and return the response, whatever its status.
 
         Raises ValidationFailed when the connection fails, DeadlineExceeded when there is no response in ``timeout_s``
-        seconds, and what ``endpoint.check()`` raises when the server has ended.
+        seconds, EnvironmentFailed when the response's body is larger than ``largest_bytes`` (default 16 MiB), and what
+        ``endpoint.check()`` raises when the server has ended.
         """
         full = request if isinstance(request, RequestBody) else RequestBody(request)
         try:
-            limit = clock.Deadline.within(timeout_s, "timeout_s")
-            return self._http("POST", self.path_of(full), limit, self._content(full), _headers(full))
+            limits = http.Limits(clock.Deadline.within(timeout_s, "timeout_s"), largest_bytes)
+            return self._http("POST", self.path_of(full), limits, self._content(full), _headers(full))
         except http.HttpError as error:
             self._check_end(error)
+            if error.kind == "too-large":
+                raise ResponseTooLarge(str(error)) from None
             failed = RequestTimedOut if error.kind == "timeout" else RequestFailed
             raise failed(str(error)) from None
 
@@ -265,11 +277,12 @@ class BaseModelServerClient(abc.ABC):
         self,
         method: str,
         path: str,
-        deadline: clock.Deadline,
+        deadline: clock.Deadline | http.Limits,
         body: bytes | None = None,
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> http.Response:
-        with self._http2_refused(self._address, deadline):
+        limit = deadline.deadline if isinstance(deadline, http.Limits) else deadline
+        with self._http2_refused(self._address, limit):
             return http.request(method, self._address, path, deadline=deadline, body=body, headers=headers)
 
     def _probe(self, path: str, deadline: clock.Deadline) -> http.Response:

@@ -153,7 +153,7 @@ class MLflowClient(HttpClient):
     The server's port opens once the model is loaded. Until then nginx, where the image has it, answers 502.
     """
 
-    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
+    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor], model_name: str | None = None) -> Any:
         """Columns go into ``dataframe_split``, tensors into ``inputs``."""
         if inputs and all(tensor.shape == () for tensor in inputs):
             columns = [tensor.name for tensor in inputs]

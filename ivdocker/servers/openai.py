@@ -39,6 +39,13 @@ from ivdocker.servers.base import (
 from ivdocker.servers.client import BaseModelServerClient, error_text
 from ivdocker.servers.records import ModelState, Readiness, RequestBody, Tensor
 
+_ONCE = ("id", "created", "created_at", "system_fingerprint", "timings", "usage.prompt_tokens_details")
+"""What is at the top of a response, or of an event of a stream, for once only. ``timings`` is llama.cpp's;
+``prompt_tokens_details`` tells how much of the prompt was in the server's cache."""
+
+_CALLS = tuple(f"choices[*].{part}.tool_calls[*].id" for part in ("message", "delta"))
+_VOLATILE = tuple(f"{place}.{path}" for place in ("$", "$.events[*]") for path in (*_ONCE, *_CALLS))
+
 _PROMPT = "a"
 """The prompt of a request that is made up."""
 
@@ -209,7 +216,6 @@ class OpenAIClient(BaseModelServerClient):
     the name of the server's first model.
     """
 
-    volatile_paths = ("$.id", "$.created", "$.system_fingerprint")
     _served: str | None = None
     """The first model in the server's list; None when the list is not known."""
 
@@ -244,7 +250,11 @@ class OpenAIClient(BaseModelServerClient):
     def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
         return [Tensor("prompt", "BYTES", ())] if self._served else []
 
-    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
+    def volatile_paths(self, request: RequestBody) -> tuple[str, ...]:
+        """The server's own ids and times."""
+        return _VOLATILE
+
+    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor], model_name: str | None = None) -> Any:
         """A request for one token, which is enough to see that the model generates.
 
         Temperature 0 asks for the likeliest token, so that answers can be compared. The prompt is not empty, because

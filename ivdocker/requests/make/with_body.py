@@ -27,7 +27,7 @@ def with_body(request: Request, client: BaseModelServerClient, inputs: list[Tens
         values = _values_of_example(request.example, inputs, client)
     else:
         values = _values_of_arrays(request.values or {}, inputs)
-    return request._replace(body=client.request_body(values, inputs))
+    return request._replace(body=client.request_body(values, inputs, request.model_name))
 
 
 def _values_of_example(example: bytes, inputs: list[Tensor], client: BaseModelServerClient) -> dict[str, Any]:
