@@ -24,6 +24,12 @@ class Cell(str):
     __slots__ = ()
 
 
+class Row(tuple[Cell, ...]):
+    """The fields of a row of a CSV file without a header."""
+
+    __slots__ = ()
+
+
 class Request(NamedTuple):
     """A request to the model, and what its response must be.
 
@@ -31,7 +37,7 @@ class Request(NamedTuple):
     ``where``: the request's place in messages, such as ``FILE:LINE`` or ``FILE: record 3``.
     ``expect``: what the response must contain; None accepts any response.
     ``rtol``, ``atol``: a number matches within ``atol + rtol * |expected|``. None means the default.
-    ``values``: nested lists, or a Cell, by input name.
+    ``values``: nested lists, or a Cell, by input name; or a Row as ONLY_INPUT.
     ``content_type``, ``headers``, ``model_name``, ``version``, ``signature``: as in RequestBody.
     ``origin``: ``written`` by the user, an ``example`` in the model's folder, ``synthesized``, or ``reference`` when
     ``expect`` is another image's response.

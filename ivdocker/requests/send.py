@@ -23,6 +23,8 @@ from ivdocker.requests.model import Request
 from ivdocker.servers.client import REQUEST_TIMEOUT_S, BaseModelServerClient
 from ivdocker.servers.records import Tensor
 
+_NO_WAY_HINT = "validate it without requests, which tries that it loads"
+
 
 class RequestResult(NamedTuple):
     """A request, its response and what is wrong with it.
@@ -205,6 +207,9 @@ class _Sender:
             response = self._client.send(request.request_body, options.timeout_s, options.largest_bytes)
         except (RequestFailed, RequestTimedOut, ResponseTooLarge) as error:
             return RequestResult(request, failure=request_failure(request, error.failure.code, error.failure.message))
+        why = None if request.status else self._client.cannot_ask(response)
+        if why:
+            return RequestResult(request, failure=request_failure(request, "no-request", why, _NO_WAY_HINT))
         answer, failure = judge_response(request, response, self._volatile(request))
         return RequestResult(request, answer, response.seconds * 1000, failure)
 

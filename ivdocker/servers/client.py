@@ -123,6 +123,10 @@ class BaseModelServerClient(abc.ABC):
         """
         raise UsageError(f"{type(self).__name__}: a request cannot be made from values; give whole request bodies")
 
+    def may_be_missing(self, tensor: Tensor) -> bool:
+        """Whether the request format has a missing value (null) for this input."""
+        return False
+
     def bytes_value(self, data: bytes) -> Any:
         """The JSON form of a string input's value that is not UTF-8 text. Raises UsageError when there is none."""
         raise UsageError(f"{type(self).__name__}: a value that is not UTF-8 text cannot be sent as JSON")
@@ -131,6 +135,10 @@ class BaseModelServerClient(abc.ABC):
         """JSON paths in the response to this request that change from response to response, whatever the model answers.
         Comparisons leave them out."""
         return ()
+
+    def cannot_ask(self, response: http.Response) -> str | None:
+        """Why this response says nothing about the model: it can be asked only in a way that ivdocker does not know."""
+        return None
 
     def body_of(self, request: RequestBody) -> Any:
         """The body to send: that of ``request``, completed where the server takes the signature or the model's name

@@ -30,8 +30,11 @@ _DATATYPES = {
     "float": "FP32",
     "double": "FP64",
     "string": "BYTES",
-    "binary": "BYTES",
-    "datetime": "BYTES",
+    "binary": "BINARY",
+    "datetime": "DATETIME",
+    "map": "OBJECT",
+    "array": "OBJECT",
+    "any": "OBJECT",
     "str": "BYTES",
     "object": "BYTES",
 }
@@ -156,12 +159,23 @@ class MLflowClient(HttpClient):
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor], model_name: str | None = None) -> Any:
         """Columns go into ``dataframe_split``, tensors into ``inputs``."""
         if inputs and all(tensor.shape == () for tensor in inputs):
-            columns = [tensor.name for tensor in inputs]
-            cells = [values[name] if isinstance(values[name], list) else [values[name]] for name in columns]
+            names = [tensor.name for tensor in inputs if tensor.name in values]
+            columns = [int(name) if isinstance(name, ColumnNumber) else name for name in names]
+            cells = [values[name] if isinstance(values[name], list) else [values[name]] for name in names]
             return {"dataframe_split": {"columns": columns, "data": [list(row) for row in zip(*cells, strict=True)]}}
         if [tensor.name for tensor in inputs] == [""]:
             return {"inputs": values[""]}
         return {"inputs": dict(values)}
+
+    def may_be_missing(self, tensor: Tensor) -> bool:
+        """pandas, in which the server holds a table, has no missing integers and bools."""
+        return tensor.shape == () and not (tensor.is_required and tensor.kind in ("int", "bool"))
+
+
+class ColumnNumber(str):
+    """The name of a column whose name is a number, as in a table that was made without names."""
+
+    __slots__ = ()
 
 
 def signature_inputs(mlmodel: str) -> list[Tensor]:
@@ -174,15 +188,20 @@ def signature_inputs(mlmodel: str) -> list[Tensor]:
             "PyYAML, which reads the signature of an MLmodel file, is not installed: pip install 'ivdocker[mlflow]'"
         ) from None
     try:
-        return [_tensor(field) for field in json.loads(yaml.safe_load(mlmodel)["signature"]["inputs"])]
+        fields = json.loads(yaml.safe_load(mlmodel)["signature"]["inputs"])
+        return [_tensor(place, field) for place, field in enumerate(fields)]
     except (yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError, RecursionError):
         return []
 
 
-def _tensor(field: Mapping[str, Any]) -> Tensor:
-    name, kind = str(field.get("name") or ""), field["type"]
+def _tensor(place: int, field: Mapping[str, Any]) -> Tensor:
+    kind = field["type"]
     if kind == "tensor":
         spec = field["tensor-spec"]
         dtype = str(spec["dtype"])
-        return Tensor(name, _DATATYPES.get(dtype, dtype.upper()), tuple(int(size) for size in spec["shape"]))
-    return Tensor(name, _DATATYPES[kind], ())
+        shape = tuple(int(size) for size in spec["shape"])
+        return Tensor(str(field.get("name") or ""), _DATATYPES.get(dtype, dtype.upper()), shape)
+    # Columns without names are matched by their order, and the server numbers them.
+    name = field.get("name", place)
+    datatype = "OBJECT" if kind == "object" else _DATATYPES[kind]
+    return Tensor(ColumnNumber(name) if isinstance(name, int) else str(name), datatype, (), field.get("required", True))

@@ -204,8 +204,17 @@ class TritonClient(OpenInferenceClient):
         return self._readiness(ready.status == 200, states)
 
     def max_batch_size(self, model_name: str | None = None) -> int | None:
-        size = self._config(model_name).get("max_batch_size")
-        return size if isinstance(size, int) else None
+        config = self._config(model_name)
+        size = config.get("max_batch_size")
+        if not isinstance(size, int):
+            return None
+        # The sequence batcher takes one request of a sequence at a time.
+        return min(size, 1) if config.get("sequence_batching") else size
+
+    def cannot_ask(self, response: http.Response) -> str | None:
+        """A decoupled model's path ``infer`` exists in gRPC alone."""
+        is_decoupled = response.status == 501 and "decoupled" in response.text
+        return f"Triton answers for this decoupled model {_DECOUPLED}" if is_decoupled else None
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor], model_name: str | None = None) -> Any:
         """A body for the path ``infer``. For a model with sequences, it is a whole sequence of one request."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ BATCH_SIZES = (1, 2, 8)
 
 _MAX_VALUES = 2_000_000
 """The most values in one request, about 20 MB of JSON."""
+
+_NO_REQUEST = "no request could be made up: "
 
 _TEXTS = ("text", "two words", "naïve café", "東京 タワー", "Ελληνικά")
 
@@ -65,7 +68,7 @@ def synthesize_for_each(
         try:
             yield from requests
         except NoRequestPossible as error:
-            unasked[name] = error.failure.message
+            unasked[name] = error.failure.message.removeprefix(_NO_REQUEST)
             first = first or error
     if first and len(unasked) == len(made):
         raise first
@@ -97,7 +100,8 @@ def _make_requests(
     for number in range(count):
         size = sizes[number % len(sizes)]
         try:
-            values = {tensor.name: _values_of(tensor, size, rng) for tensor in inputs}
+            made = [tensor for tensor in inputs if tensor.is_required or tensor.kind in _KINDS]
+            values = {tensor.name: _values_of(tensor, size, rng) for tensor in made}
             body = client.request_body(values, inputs, name)
         except UsageError as error:
             raise _no_request(str(error)) from None
@@ -109,7 +113,7 @@ def _make_requests(
 def _values_of(tensor: Tensor, size: int, rng: random.Random) -> Any:
     make_one = _KINDS.get(tensor.kind)
     if make_one is None:
-        raise UsageError(f"no value is made up for a {tensor.datatype}, the type of the input {tensor.name!r}")
+        raise UsageError(f"no value is made up for the type {tensor.datatype}, which the input {tensor.name!r} has")
     return _make_values(_shape(tensor, size), make_one, rng)
 
 
@@ -155,9 +159,11 @@ _KINDS: dict[str, Callable[[random.Random], Any]] = {
     "int": lambda rng: _random_below(2, rng),
     "bool": lambda rng: _random_below(2, rng) == 1,
     "string": lambda rng: _TEXTS[_random_below(len(_TEXTS), rng)],
+    "datetime": lambda rng: f"2026-01-{_random_below(28, rng) + 1:02}T12:00:00",
+    "binary": lambda rng: b64encode(_TEXTS[_random_below(len(_TEXTS), rng)].encode()).decode(),
 }
 
 
 def _no_request(why: str) -> NoRequestPossible:
-    failure = Failure("no-request", f"no request could be made up: {why}", "give requests with --requests FILE")
+    failure = Failure("no-request", f"{_NO_REQUEST}{why}", "give requests with --requests FILE")
     return NoRequestPossible(failure=failure)
