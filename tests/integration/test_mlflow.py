@@ -170,7 +170,7 @@ def test_a_table_as_people_have_it_is_sent(cli: Cli, content: str, options: list
     ("content", "words"),
     [
         ("a,b,label\n4,1,yes\n", "r.csv:2: the model has no input 'label' (it takes a, b); leave the column out with"),
-        ("4,1,yes\n", "r.csv:1: the number of fields is 3, and the file has no header"),
+        ("4.5,1,yes\n", "r.csv:1: the number of fields is 3, and the file has no header"),
         ("a,b\n4,one\n", "r.csv:2: column 'b': 'one' is not a float"),
     ],
 )

@@ -41,6 +41,7 @@ def read(source: Source, ignored: Sequence[str] = ()) -> Iterator[Request]:
 
 def _requests(rows: _csv.Reader, name: str, ignored: Sequence[str]) -> Iterator[Request]:
     columns: _Columns | None = None
+    has_row = False
     for row in rows:
         where = f"{name}:{rows.line_num}"
         if not row:
@@ -52,7 +53,13 @@ def _requests(rows: _csv.Reader, name: str, ignored: Sequence[str]) -> Iterator[
         if len(row) != columns.width:
             what = "the header" if columns.names is not None else "the first row"
             raise UsageError(f"{where}: the number of fields is {len(row)}, but {what} has {columns.width}")
+        has_row = True
         yield Request(None, where, values=columns.values(row))
+    if columns is not None and not has_row:
+        raise UsageError(
+            f"{name}: no row follows the header; write one below it (if the first line is no header, write the columns'"
+            " names above it)"
+        )
 
 
 class _Columns(NamedTuple):
