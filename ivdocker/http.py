@@ -36,7 +36,8 @@ class HttpError(Exception):
 
 
 class Response(NamedTuple):
-    """A complete response. ``seconds``: from connecting to the last byte."""
+    """A complete response. ``seconds``: from connecting to the last byte. ``content_type``: without parameters, and
+    empty for a response that names none."""
 
     status: int
     body: bytes
@@ -123,7 +124,8 @@ def _exchange(
             raise HttpError("too-large", f"the answer to {method} {path} is larger than {size_text(largest)}")
         if response.length:
             raise HttpError("reset", f"the answer to {method} {path} ended {response.length} bytes short")
-        return Response(response.status, content, watch.seconds, response.headers.get_content_type())
+        kind = response.headers.get_content_type() if response.headers.get("Content-Type") else ""
+        return Response(response.status, content, watch.seconds, kind)
 
 
 def speaks_http2(address: tuple[str, int], *, deadline: clock.Deadline) -> bool:

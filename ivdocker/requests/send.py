@@ -210,7 +210,8 @@ class _Sender:
         why = None if request.status else self._client.cannot_ask(response)
         if why:
             return RequestResult(request, failure=request_failure(request, "no-request", why, _NO_WAY_HINT))
-        answer, failure = judge_response(request, response, self._volatile(request))
+        types = self._client.answer_types
+        answer, failure = judge_response(request, response, self._volatile(request), types)
         return RequestResult(request, answer, response.seconds * 1000, failure)
 
     def _send_again(self, first: RequestResult) -> RequestResult:

@@ -21,7 +21,8 @@ from ivdocker.errors import (
     ValidationFailed,
     error_for,
 )
-from ivdocker.servers.records import Endpoint, ModelState, Readiness, RequestBody, Tensor
+from ivdocker.servers.protocol import ServerProtocol
+from ivdocker.servers.records import Endpoint, ModelState, Readiness, RequestBody
 from ivdocker.text import one_line
 
 PROBE_TIMEOUT_S = 1.0
@@ -56,7 +57,7 @@ def hint_if_denied(text: str) -> str | None:
     return MAY_NOT_READ if "permission denied" in text.lower() else None
 
 
-class BaseModelServerClient(abc.ABC):
+class BaseModelServerClient(ServerProtocol, abc.ABC):
     """A client of a model server, over HTTP.
 
     ``endpoint``: a plain str is the address of the server's HTTP port. ``model_name``: the model that gets the
@@ -95,50 +96,6 @@ class BaseModelServerClient(abc.ABC):
     @abc.abstractmethod
     def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
         """The path for requests to this model (None: the client's own) and this version (None: the default)."""
-
-    def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        """A model's inputs, from the server's metadata; empty when the server does not report them.
-
-        ``model_name`` and ``signature``: None means the client's own model and the default signature. Raises what
-        ``endpoint.check()`` raises when the server has ended.
-        """
-        return []
-
-    def outputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        """A model's outputs; otherwise like :meth:`inputs`."""
-        return []
-
-    def max_batch_size(self, model_name: str | None = None) -> int | None:
-        """The largest batch that a model takes (``model_name`` None: the client's own).
-
-        0: its first dimension is not a batch. None: the server does not report it.
-        """
-        return None
-
-    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor], model_name: str | None = None) -> Any:
-        """A request body with these values, which are nested lists by input name.
-
-        ``model_name``: None means the client's own model. Raises UsageError when the server has no request format for
-        them.
-        """
-        raise UsageError(f"{type(self).__name__}: a request cannot be made from values; give whole request bodies")
-
-    def may_be_missing(self, tensor: Tensor) -> bool:
-        """Whether the request format has a missing value (null) for this input."""
-        return False
-
-    def bytes_value(self, data: bytes) -> Any:
-        """The JSON form of a string input's value that is not UTF-8 text. Raises UsageError when there is none."""
-        raise UsageError(f"{type(self).__name__}: a value that is not UTF-8 text cannot be sent as JSON")
-
-    def volatile_paths(self, request: RequestBody) -> tuple[str, ...]:
-        """JSON paths in the response to this request that change from response to response, whatever the model answers.
-        Comparisons leave them out."""
-        return ()
-
-    def cannot_ask(self, response: http.Response) -> str | None:
-        """Why this response says nothing about the model: it can be asked only in a way that ivdocker does not know."""
-        return None
 
     def body_of(self, request: RequestBody) -> Any:
         """The body to send: that of ``request``, completed where the server takes the signature or the model's name

@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.servers.base import SAVE_LOG, DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
 from ivdocker.servers.generic import HttpClient
+from ivdocker.servers.protocol import EVENTS
 from ivdocker.servers.records import Routes, Tensor
 
 _MODEL = "/opt/ml/model"
@@ -155,6 +156,8 @@ class MLflowClient(HttpClient):
 
     The server's port opens once the model is loaded. Until then nginx, where the image has it, answers 502.
     """
+
+    answer_types: ClassVar[tuple[str, ...]] = (EVENTS,)
 
     def request_body(self, values: Mapping[str, Any], inputs: list[Tensor], model_name: str | None = None) -> Any:
         """Columns go into ``dataframe_split``, tensors into ``inputs``."""

@@ -21,7 +21,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ivdocker import clock, http
 from ivdocker.errors import UsageError
@@ -37,6 +37,7 @@ from ivdocker.servers.base import (
     bind,
 )
 from ivdocker.servers.client import BaseModelServerClient, error_text
+from ivdocker.servers.protocol import EVENTS
 from ivdocker.servers.records import ModelState, Readiness, RequestBody, Tensor
 
 _ONCE = ("id", "created", "created_at", "system_fingerprint", "timings", "usage.prompt_tokens_details")
@@ -45,6 +46,14 @@ _ONCE = ("id", "created", "created_at", "system_fingerprint", "timings", "usage.
 
 _CALLS = tuple(f"choices[*].{part}.tool_calls[*].id" for part in ("message", "delta"))
 _VOLATILE = tuple(f"{place}.{path}" for place in ("$", "$.events[*]") for path in (*_ONCE, *_CALLS))
+
+_PATHS = {
+    "messages": "/v1/chat/completions",
+    "prompt": "/v1/completions",
+    "documents": "/v1/rerank",
+    "input": "/v1/embeddings",
+}
+"""The path of a body with this key."""
 
 _PROMPT = "a"
 """The prompt of a request that is made up."""
@@ -212,10 +221,12 @@ class OpenAI(ServingBinary):
 class OpenAIClient(BaseModelServerClient):
     """A client of the OpenAI API.
 
-    A body with ``messages`` goes to /v1/chat/completions, any other to /v1/completions. A body without ``model`` gets
+    A body with ``messages`` goes to /v1/chat/completions, one with ``input`` to /v1/embeddings, one with ``documents``
+    to /v1/rerank, any other to /v1/completions. A body without ``model`` gets
     the name of the server's first model.
     """
 
+    answer_types: ClassVar[tuple[str, ...]] = (EVENTS, "audio/")
     _served: str | None = None
     """The first model in the server's list; None when the list is not known."""
 
@@ -244,8 +255,8 @@ class OpenAIClient(BaseModelServerClient):
         return "/v1/completions"
 
     def path_of(self, request: RequestBody) -> str:
-        is_chat = isinstance(request.body, dict) and "messages" in request.body
-        return "/v1/chat/completions" if is_chat else super().path_of(request)
+        body = request.body if isinstance(request.body, dict) else {}
+        return next((path for key, path in _PATHS.items() if key in body), super().path_of(request))
 
     def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
         return [Tensor("prompt", "BYTES", ())] if self._served else []

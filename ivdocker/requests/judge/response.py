@@ -6,7 +6,7 @@ from typing import Any
 
 from ivdocker import http
 from ivdocker.errors import Failure, FailureCode
-from ivdocker.requests.judge import checks
+from ivdocker.requests.judge import checks, other_answer
 from ivdocker.requests.judge.compare import first_difference
 from ivdocker.requests.model import Request
 from ivdocker.servers.client import error_text
@@ -40,11 +40,12 @@ _SHOWN_LENGTH = 1000
 
 
 def judge_response(
-    request: Request, response: http.Response, volatile_paths: tuple[str, ...] = ()
+    request: Request, response: http.Response, volatile_paths: tuple[str, ...] = (), types: tuple[str, ...] = ()
 ) -> tuple[Any, Failure | None]:
     """Return the response's JSON, and the failure of the request; None when the response is correct.
 
-    ``volatile_paths``: JSON paths that differ in every response of this server. They are not compared.
+    ``volatile_paths``: JSON paths that differ in every response of this server. They are not compared. ``types``: the
+    content types that the server's responses may have besides JSON; such a response is described as JSON.
     """
     if not _is_wanted_status(request, response.status):
         if _refuses_what_we_made_up(request, response.status):
@@ -59,13 +60,19 @@ def judge_response(
         if response.status >= 300 and request.expect is None:
             # An error that was wanted may have any body, or none.
             return response.text[:_SHOWN_LENGTH], None
-        return None, request_failure(request, "request-failed", _describe_non_json(response, error))
-    return answer, check_answer(request, answer, response.status, volatile_paths)
+        if not (other_answer.is_wanted(request) or other_answer.is_allowed(response, types)):
+            return None, request_failure(request, "request-failed", _describe_non_json(response, error))
+        answer = other_answer.describe(response)
+    expect, found = other_answer.pair(request.expect, answer, response)
+    return answer, check_answer(request._replace(expect=expect), found, response.status, volatile_paths)
 
 
 def check_answer(request: Request, answer: Any, status: int, volatile_paths: tuple[str, ...] = ()) -> Failure | None:
     """Return what is wrong in a response's JSON, None when it is correct."""
-    error = checks.error_in(request, answer) if status < 300 else None
+    parts = [answer, *other_answer.events_of(answer)] if status < 300 else []
+    error = next(filter(None, (checks.error_in(request, part) for part in parts)), None)
+    if not error and request.expect is None:
+        error = other_answer.error_in(answer)
     if error:
         return request_failure(request, "request-failed", f"HTTP {status}, but the response contains an error: {error}")
     if request.expect is not None:
