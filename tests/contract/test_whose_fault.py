@@ -72,6 +72,15 @@ def test_how_long_an_answer_may_take_is_an_option(engine: Engine, model: ModelFa
     assert "--request-timeout" in done.stderr
 
 
+def test_an_answer_larger_than_we_read_by_default_gives_no_verdict(engine: Engine, model: ModelFactory) -> None:
+    folder = model(answer_bytes=20 << 20)
+    (run,) = ivdocker.validate(folder, images=[engine.image], synthesize=1).runs
+    assert run.failure is not None
+    assert (run.verdict, run.failure.code) == ("no_verdict", "response-too-large")
+    checks = Checks(max_response_bytes=30 << 20)
+    assert ivdocker.validate(folder, images=[engine.image], synthesize=1, checks=checks).blessed
+
+
 def test_an_answer_beyond_our_limit_gives_no_verdict(engine: Engine, model: ModelFactory, cli: Cli) -> None:
     arguments = ("validate", model(), "--image", engine.image, "--synthesize", "1")
     done = cli(*arguments, "--max-response-size", "10")
