@@ -10,6 +10,7 @@
         RequestFailed        one request got no response
       EnvironmentFailed      the machine, the engine or the registry is at fault: nothing is known about the model
         NoRequestPossible    no request can be made up for the model's inputs
+        ResponseTooLarge     a response is larger than the limit on what is read of one
       GracefulShutdown       a signal asked this process to end
       UsageError             the caller asked for something that cannot be done (also a ValueError)
 
@@ -39,6 +40,7 @@ EnvironmentCode = Literal[
     "disk-full",
     "engine-error",
     "no-request",
+    "response-too-large",
 ]
 """Failure codes that say nothing about the model. The verdict is ``no_verdict`` and the exit code is 3."""
 
@@ -181,6 +183,12 @@ class NoRequestPossible(EnvironmentFailed):
     """No request can be made up for the model's inputs: they are not known, or the server has no JSON for them."""
 
     _default_code = "no-request"
+
+
+class ResponseTooLarge(EnvironmentFailed):
+    """A response is larger than the limit on what is read of one. The limit is the user's or ours, not the model's."""
+
+    _default_code = "response-too-large"
 
 
 def error_for(failure: Failure) -> EnvironmentFailed | DeadlineExceeded | JobAborted | ValidationFailed:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ivdocker import clock
-from ivdocker.text import one_line
+from ivdocker.text import one_line, size_text
 
 _LOOK_MS = 1
 """Milliseconds in which docker's proxy closes a connection to a port on which nobody listens."""
@@ -23,7 +23,7 @@ _FRAME_HEAD = 9
 """Bytes before each frame of HTTP/2: its length (3), type, flags, and stream (4)."""
 
 BODY_LIMIT = 16 * 1024 * 1024
-"""The largest response body that is read, in bytes."""
+"""The largest response body that is read by default, in bytes."""
 
 
 class HttpError(Exception):
@@ -36,7 +36,8 @@ class HttpError(Exception):
 
 
 class Response(NamedTuple):
-    """A complete response. ``seconds``: from connecting to the last byte."""
+    """A complete response. ``seconds``: from connecting to the last byte. ``content_type``: without parameters, and
+    empty for a response that names none."""
 
     status: int
     body: bytes
@@ -61,12 +62,19 @@ def load() -> None:
     import http.client  # noqa: F401
 
 
+class Limits(NamedTuple):
+    """``largest_bytes``: the largest response body that is read; None means BODY_LIMIT."""
+
+    deadline: clock.Deadline
+    largest_bytes: int | None = None
+
+
 def request(
     method: str,
     address: tuple[str, int],
     path: str,
     *,
-    deadline: clock.Deadline,
+    deadline: clock.Deadline | Limits,
     body: bytes | None = None,
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
@@ -74,9 +82,9 @@ def request(
 
     The connection is closed afterwards, because Triton's shutdown waits for idle connections. Raises HttpError.
     """
-    watch = clock.Stopwatch()
-    with _http_errors(address, f"{method} {path}", watch), _connect(*address, deadline) as sock:
-        return _exchange(sock, address, (method, path, body, headers), watch)
+    watch, limits = clock.Stopwatch(), deadline if isinstance(deadline, Limits) else Limits(deadline)
+    with _http_errors(address, f"{method} {path}", watch), _connect(*address, limits.deadline) as sock:
+        return _exchange(sock, address, (method, path, body, headers), watch, limits.largest_bytes)
 
 
 def probe(address: tuple[str, int], path: str, *, deadline: clock.Deadline) -> Response:
@@ -100,6 +108,7 @@ def _exchange(
     address: tuple[str, int],
     words: tuple[str, str, bytes | None, Mapping[str, str]],
     watch: clock.Stopwatch,
+    largest_bytes: int | None = None,
 ) -> Response:
     import http.client  # see load()
 
@@ -109,12 +118,14 @@ def _exchange(
     connection.request(method, path, body, {**headers, "Connection": "close"})
     _refuse_http2(sock, address)
     with connection.getresponse() as response:
-        content = response.read(BODY_LIMIT + 1)
-        if len(content) > BODY_LIMIT:
-            raise HttpError("too-large", f"the answer to {method} {path} is larger than {BODY_LIMIT >> 20} MiB")
+        largest = BODY_LIMIT if largest_bytes is None else largest_bytes
+        content = response.read(largest + 1)
+        if len(content) > largest:
+            raise HttpError("too-large", f"the answer to {method} {path} is larger than {size_text(largest)}")
         if response.length:
             raise HttpError("reset", f"the answer to {method} {path} ended {response.length} bytes short")
-        return Response(response.status, content, watch.seconds, response.headers.get_content_type())
+        kind = response.headers.get_content_type() if response.headers.get("Content-Type") else ""
+        return Response(response.status, content, watch.seconds, kind)
 
 
 def speaks_http2(address: tuple[str, int], *, deadline: clock.Deadline) -> bool:

@@ -46,6 +46,11 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * 1024 ** "bkmgt".index(match[2] or "b"))
 
 
+def size_text(size_bytes: int) -> str:
+    """``16 MiB``, or ``1000 bytes`` for a size that is no whole number of mebibytes."""
+    return f"{size_bytes >> 20} MiB" if size_bytes and size_bytes % (1 << 20) == 0 else f"{size_bytes} bytes"
+
+
 def parse_age(text: str) -> int:
     """Read a time such as ``90s``, ``30m``, ``2h`` or ``7d`` as seconds. Raises ValueError."""
     match = re.fullmatch(r"(\d+)([smhd])", text)

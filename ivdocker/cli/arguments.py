@@ -57,6 +57,7 @@ def _validate(parser: argparse.ArgumentParser) -> None:
     add("--record", metavar="FILE", help="write requests and answers as JSON Lines, if the model is blessed")
     add("--warmup", metavar="DIR", help="copy a blessed SavedModel to DIR, with these requests as its warm-up")
     add("--against", metavar="IMAGE", help="run this image first; the others must give the same answers")
+    _add_answers(parser)
     _add_budgets(parser)
     add("--jobs", type=int, default=1, metavar="N", help="images validated at the same time (default 1)")
     add("--tries", type=int, default=1, metavar="N", help="how often to try, if the failure may go away (default 1)")
@@ -161,6 +162,37 @@ def _add_container(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_answers(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("requests and answers", "how requests are read and sent, and answers compared")
+    add = group.add_argument
+    add("--rtol", type=float, metavar="R", help="relative tolerance, for requests that have none (default 1e-5)")
+    add("--atol", type=float, metavar="A", help="absolute tolerance, for requests that have none (default 1e-8)")
+    add(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a JSON path of answers that is not compared: $.id",
+    )
+    add("--ignore-columns", action="extend", type=_names, default=[], metavar="A,B", help="CSV columns not to send")
+    add(
+        "--request-timeout",
+        type=float,
+        default=60.0,
+        dest="request_timeout_s",
+        metavar="SECONDS",
+        help="how long an answer may take (default 60)",
+    )
+    add(
+        "--max-response-size",
+        type=_typed(parse_size),
+        default=16 << 20,
+        dest="max_response_bytes",
+        metavar="SIZE",
+        help="the largest answer that is read (default 16m)",
+    )
+
+
 def _add_budgets(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("budgets", "limits; a run that exceeds one is not blessed")
     add = group.add_argument
@@ -235,6 +267,10 @@ def _count(text: str) -> int:
     except ValueError:
         why = f"{text!r} is not a number; put MODEL before it, or write --synthesize=3"
         raise argparse.ArgumentTypeError(why) from None
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _port(text: str) -> int:

@@ -128,8 +128,7 @@ class Terminal(Observer):
         parts = report.model.rstrip("/").split("/")
         name = "/".join(parts[-2:] if parts[-1].isdigit() else parts[-1:])
         if run.failure is None:
-            asked = f", {plural(run.requests.sent, 'request')} answered" if run.requests.sent else ""
-            return f"{word}  {name} on {run.image} (loaded{asked}, {sum(run.stages.values()):.2f} s)"
+            return f"{word}  {name} on {run.image} ({_tried(run)}, {sum(run.stages.values()):.2f} s)"
         return f"{word}  {name} on {run.image}: {run.failure.code}: {run.failure.message}"
 
     def _line(self, image: str, text: str, colour: str | None = None) -> None:
@@ -175,6 +174,17 @@ def _explanation(run: RunReport) -> list[str]:
         network = f" && {engine} network rm {name}" if run.kept_network else ""
         lines.append(f"remove it with: {engine} rm --force --volumes {name}{network}")
     return lines
+
+
+def _tried(run: RunReport) -> str:
+    """What a blessing rests on: the load, how many answers, how many of them compared, and models without any."""
+    asked = run.requests
+    if not asked.sent:
+        return "only the load was tried, no request was sent"
+    count = plural(asked.sent, "request")
+    answered = count if asked.answered == asked.sent else f"{asked.answered} of {count}"
+    none = f", no request for {', '.join(run.unasked)}" if run.unasked else ""
+    return f"loaded, {answered} answered, {asked.compared} compared{none}"
 
 
 def _figures(run: RunReport) -> Iterator[str]:

@@ -35,6 +35,13 @@ class RequestFigures(NamedTuple):
     first_ms: float | None = None
     error_rate: float | None = None
     """The share of requests that failed or got a wrong response, from 0 to 1."""
+    compared: int = 0
+    """The number of correct responses that were compared with an expected one."""
+
+    @property
+    def answered(self) -> int:
+        """The number of requests with a correct response."""
+        return self.sent - self.failed - self.mismatched
 
 
 class MemoryTry(NamedTuple):
@@ -70,6 +77,8 @@ class RunReport:
         self.stages: dict[str, float] = {}
         self.endpoints: dict[str, str] = {}
         self.requests = RequestFigures()
+        self.unasked: dict[str, str] = {}
+        """The models that got no request although others did, each with the reason (empty: there was just none)."""
         self.resources = Usage()
         self.log_errors: int | None = None
         """The number of errors that the server's log reports."""
@@ -118,6 +127,7 @@ class RunReport:
             "log_errors": self.log_errors,
             "log_error_lines": list(self.log_error_lines),
             "memory_search": self.memory_search.to_dict() if self.memory_search else None,
+            "unasked": self.unasked,
             "failure": self.failure._asdict() if self.failure else None,
             "history": [failure._asdict() for failure in self.history],
             "kept": self.kept,

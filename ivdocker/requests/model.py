@@ -24,16 +24,23 @@ class Cell(str):
     __slots__ = ()
 
 
+class Row(tuple[Cell, ...]):
+    """The fields of a row of a CSV file without a header."""
+
+    __slots__ = ()
+
+
 class Request(NamedTuple):
     """A request to the model, and what its response must be.
 
     ``body``: the JSON value or the bytes to send. It is None while it has to be made from ``values`` or ``example``.
     ``where``: the request's place in messages, such as ``FILE:LINE`` or ``FILE: record 3``.
     ``expect``: what the response must contain; None accepts any response.
-    ``rtol``, ``atol``: a number matches within ``atol + rtol * |expected|``.
-    ``values``: nested lists, or a Cell, by input name.
+    ``rtol``, ``atol``: a number matches within ``atol + rtol * |expected|``. None means the default.
+    ``values``: nested lists, or a Cell, by input name; or a Row as ONLY_INPUT.
     ``content_type``, ``headers``, ``model_name``, ``version``, ``signature``: as in RequestBody.
-    ``origin``: ``written`` by the user, ``synthesized``, or ``reference`` when ``expect`` is another image's response.
+    ``origin``: ``written`` by the user, an ``example`` in the model's folder, ``synthesized``, or ``reference`` when
+    ``expect`` is another image's response.
     ``leading``: the leading dimension that each of these outputs must have, by output name.
     ``status``: the HTTP status that the response must have; None accepts any 2xx.
     ``ignore``: JSON paths that are not compared, with everything below them.
@@ -44,20 +51,30 @@ class Request(NamedTuple):
     body: Any
     where: str
     expect: Any = None
-    rtol: float = RTOL
-    atol: float = ATOL
+    rtol: float | None = None
+    atol: float | None = None
     values: Mapping[str, Any] | None = None
     content_type: str | None = None
     headers: Mapping[str, str] = MappingProxyType({})
     model_name: str | None = None
     version: str | None = None
     signature: str | None = None
-    origin: Literal["written", "synthesized", "reference"] = "written"
+    origin: Literal["written", "example", "synthesized", "reference"] = "written"
     leading: Mapping[str, int] = MappingProxyType({})
     status: int | None = None
     ignore: tuple[str, ...] = ()
     example: bytes | None = None
     file: str | None = None
+
+    @property
+    def tolerance(self) -> tuple[float, float]:
+        """The relative and the absolute tolerance."""
+        return (RTOL if self.rtol is None else self.rtol, ATOL if self.atol is None else self.atol)
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether a certain response is expected, or at least a certain status."""
+        return self.expect is not None or self.status is not None
 
     @property
     def request_body(self) -> RequestBody:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ivdocker.errors import EnvironmentFailed, Failure, UsageError, os_error_as_usage_error
-from ivdocker.requests.model import ATOL, RTOL, Request
+from ivdocker.requests.model import Request
 from ivdocker.requests.send import RequestResult
 
 _SIZE_BYTES = 8
@@ -134,8 +134,8 @@ def as_line(result: RequestResult) -> str:
     if isinstance(request.body, bytes) and request.file is None:
         raise UsageError(f"{request.where}: a body of bytes can be recorded only when it is a file; save it as a file")
     optional = {
-        "rtol": request.rtol if request.rtol != RTOL else None,
-        "atol": request.atol if request.atol != ATOL else None,
+        "rtol": request.rtol,
+        "atol": request.atol,
         "model": request.model_name,
         "version": request.version,
         "signature": request.signature,

@@ -9,14 +9,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any, NamedTuple
 
-from ivdocker.errors import Failure, NoRequestPossible, RequestFailed, RequestTimedOut, UsageError
+from ivdocker.errors import (
+    Failure,
+    NoRequestPossible,
+    RequestFailed,
+    RequestTimedOut,
+    ResponseTooLarge,
+    UsageError,
+)
 from ivdocker.requests.judge.response import compare_repeated, judge_response, request_failure
 from ivdocker.requests.make.with_body import lacks_body, with_body
 from ivdocker.requests.model import Request
-from ivdocker.servers.client import BaseModelServerClient
+from ivdocker.servers.client import REQUEST_TIMEOUT_S, BaseModelServerClient
 from ivdocker.servers.records import Tensor
 
-_INPUTS_HINT = "give a value of the right type and shape for each of the model's inputs, by its name"
+_NO_WAY_HINT = "validate it without requests, which tries that it loads"
 
 
 class RequestResult(NamedTuple):
@@ -50,28 +57,45 @@ class RequestResult(NamedTuple):
 class RequestStats:
     """Counts and latencies of all requests of a run.
 
-    ``mismatched`` counts the wrong responses, ``failed`` all other failures. ``milliseconds`` has the latency of each
-    response, in the order of the requests.
+    ``mismatched`` counts the wrong responses, ``failed`` all other failures, ``compared`` the correct responses that
+    were compared with an expected one. ``milliseconds`` has the latency of each
+    response, in the order of the requests. ``model_failure`` is the first failure that is about the model,
+    ``other_failure`` the first one that is not.
     """
 
     def __init__(self) -> None:
         self.sent = 0
         self.failed = 0
         self.mismatched = 0
+        self.compared = 0
         self.milliseconds: list[float] = []
-        self.first_failure: Failure | None = None
+        self.model_failure: Failure | None = None
+        self.other_failure: Failure | None = None
+
+    @property
+    def first_failure(self) -> Failure | None:
+        """The failure that decides. A wrong response weighs more than a request that could not be made."""
+        return self.model_failure or self.other_failure
 
     def add(self, result: RequestResult) -> None:
         """Count one result."""
         self.sent += 1
         if result.milliseconds is not None:
             self.milliseconds.append(result.milliseconds)
+        self.compared += result.failure is None and result.request.is_compared
         if result.failure is not None:
-            self.first_failure = self.first_failure or result.failure
+            self.note(result.failure)
             if result.is_mismatch:
                 self.mismatched += 1
             else:
                 self.failed += 1
+
+    def note(self, failure: Failure) -> None:
+        """Keep the failure, if it is the first of its kind."""
+        if failure.is_environment:
+            self.other_failure = self.other_failure or failure
+        else:
+            self.model_failure = self.model_failure or failure
 
     def percentile(self, percent: float) -> float | None:
         """Return a percentile of the latencies in milliseconds, by the nearest rank. None: there was no response."""
@@ -85,11 +109,14 @@ class SendOptions(NamedTuple):
     ``deterministic``: send each request twice, count it once, and require the same response both times.
     ``repeat``: how often all requests are sent.
     ``concurrency``: how many requests are sent at the same time.
+    ``timeout_s``: how long each response may take. ``largest_bytes``: how large its body may be.
     """
 
     deterministic: bool = False
     repeat: int = 1
     concurrency: int = 1
+    timeout_s: float = REQUEST_TIMEOUT_S
+    largest_bytes: int | None = None
 
 
 def send_all(
@@ -109,20 +136,15 @@ def send_all(
     endpoint's check raises when the server has ended, and UsageError when the requests cannot be read any more or when
     the package that reads the model's inputs is not installed.
     """
-    stats, inputs_lookup = RequestStats(), cached_inputs(client, inputs)
-
-    def send(request: Request) -> RequestResult:
-        result = _make_body_and_send(client, request, inputs_lookup)
-        return _send_again(client, result) if options.deterministic and result.failure is None else result
-
+    stats, sender = RequestStats(), _Sender(client, options, cached_inputs(client, inputs))
     try:
         for number in range(options.repeat):
-            for result in _send_in_order(send, requests, options.concurrency):
+            for result in _send_in_order(sender.send, requests, options.concurrency):
                 stats.add(result)
                 if number == 0:
                     on_result(result)
     except NoRequestPossible as error:
-        stats.first_failure = stats.first_failure or error.failure
+        stats.note(error.failure)
     return stats
 
 
@@ -159,31 +181,48 @@ def cached_inputs(client: BaseModelServerClient, inputs: Callable[[], list[Tenso
     return cache(lambda name, signature: client.inputs(name, signature) or ([] if name else inputs()))
 
 
-def _make_body_and_send(client: BaseModelServerClient, request: Request, inputs_lookup: InputsLookup) -> RequestResult:
-    if not lacks_body(request):
-        return _send(client, request)
-    inputs = inputs_lookup(request.model_name, request.signature)
-    try:
-        request_with_body = with_body(request, client, inputs)
-    except UsageError as error:
-        return RequestResult(request, failure=request_failure(request, "request-failed", str(error), _INPUTS_HINT))
-    return _send(client, request_with_body)
+class _Sender:
+    """Sends one request at a time, and judges the response."""
 
+    def __init__(self, client: BaseModelServerClient, options: SendOptions, inputs_lookup: InputsLookup) -> None:
+        self._client = client
+        self._options = options
+        self._inputs_lookup = inputs_lookup
 
-def _send(client: BaseModelServerClient, request: Request) -> RequestResult:
-    try:
-        response = client.send(request.request_body)
-    except (RequestFailed, RequestTimedOut) as error:
-        return RequestResult(request, failure=request_failure(request, error.failure.code, error.failure.message))
-    answer, failure = judge_response(request, response, client.volatile_paths)
-    return RequestResult(request, answer, response.seconds * 1000, failure)
+    def send(self, request: Request) -> RequestResult:
+        """Make the request's body, if it lacks one, and send the request, or send it twice."""
+        if lacks_body(request):
+            inputs = self._inputs_lookup(request.model_name, request.signature)
+            try:
+                request = with_body(request, self._client, inputs)
+            except UsageError as error:
+                # It never reached the model, so it says nothing about the model.
+                return RequestResult(request, failure=request_failure(request, "no-request", str(error)))
+        result = self._send(request)
+        return self._send_again(result) if self._options.deterministic and result.failure is None else result
 
+    def _send(self, request: Request) -> RequestResult:
+        options = self._options
+        try:
+            response = self._client.send(request.request_body, options.timeout_s, options.largest_bytes)
+        except (RequestFailed, RequestTimedOut, ResponseTooLarge) as error:
+            return RequestResult(request, failure=request_failure(request, error.failure.code, error.failure.message))
+        why = None if request.status else self._client.cannot_ask(response)
+        if why:
+            return RequestResult(request, failure=request_failure(request, "no-request", why, _NO_WAY_HINT))
+        types = self._client.answer_types
+        answer, failure = judge_response(request, response, self._volatile(request), types)
+        return RequestResult(request, answer, response.seconds * 1000, failure)
 
-def _send_again(client: BaseModelServerClient, first: RequestResult) -> RequestResult:
-    """Send a request whose first response was correct a second time, and compare both responses."""
-    second = _send(client, first.request)
-    if second.failure:
-        text = f"{second.failure.message} (the second time that it was sent; the first response was correct)"
-        return first._replace(answer=second.answer, failure=second.failure._replace(message=text))
-    failure = compare_repeated(first.request, first.answer, second.answer, client.volatile_paths)
-    return first._replace(failure=failure)
+    def _send_again(self, first: RequestResult) -> RequestResult:
+        """Send a request whose first response was correct a second time, and compare both responses."""
+        # Once accepted, a request is no longer one that the model perhaps does not take.
+        second = self._send(first.request._replace(origin="written"))
+        if second.failure:
+            text = f"{second.failure.message} (the second time that it was sent; the first response was correct)"
+            return first._replace(answer=second.answer, failure=second.failure._replace(message=text))
+        failure = compare_repeated(first.request, first.answer, second.answer, self._volatile(first.request))
+        return first._replace(failure=failure)
+
+    def _volatile(self, request: Request) -> tuple[str, ...]:
+        return self._client.volatile_paths(request.request_body)

@@ -112,7 +112,7 @@ class BentoMLClient(HttpClient):
         except (StopIteration, LookupError, TypeError, ValueError, AttributeError):
             return []
 
-    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
+    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor], model_name: str | None = None) -> Any:
         """A JSON object with the arguments of the API."""
         return dict(values)
 

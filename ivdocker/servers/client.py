@@ -16,11 +16,13 @@ from ivdocker.errors import (
     Failure,
     RequestFailed,
     RequestTimedOut,
+    ResponseTooLarge,
     UsageError,
     ValidationFailed,
     error_for,
 )
-from ivdocker.servers.records import Endpoint, ModelState, Readiness, RequestBody, Tensor
+from ivdocker.servers.protocol import ServerProtocol
+from ivdocker.servers.records import Endpoint, ModelState, Readiness, RequestBody
 from ivdocker.text import one_line
 
 PROBE_TIMEOUT_S = 1.0
@@ -55,7 +57,7 @@ def hint_if_denied(text: str) -> str | None:
     return MAY_NOT_READ if "permission denied" in text.lower() else None
 
 
-class BaseModelServerClient(abc.ABC):
+class BaseModelServerClient(ServerProtocol, abc.ABC):
     """A client of a model server, over HTTP.
 
     ``endpoint``: a plain str is the address of the server's HTTP port. ``model_name``: the model that gets the
@@ -64,10 +66,6 @@ class BaseModelServerClient(abc.ABC):
 
     state_protocol: ClassVar[str] = "http"
     """The port that the readiness probe uses, by its name in ``ServingBinary.ports``."""
-
-    volatile_paths: ClassVar[tuple[str, ...]] = ()
-    """JSON paths in a response that change from request to request, whatever the model answers. Comparisons leave them
-    out."""
 
     def __init__(self, endpoint: str, model_name: str, models: Sequence[str] = ()) -> None:
         self._is_plain = not isinstance(endpoint, Endpoint)
@@ -98,32 +96,6 @@ class BaseModelServerClient(abc.ABC):
     @abc.abstractmethod
     def predict_path(self, model_name: str | None = None, version: str | None = None) -> str:
         """The path for requests to this model (None: the client's own) and this version (None: the default)."""
-
-    def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        """A model's inputs, from the server's metadata; empty when the server does not report them.
-
-        ``model_name`` and ``signature``: None means the client's own model and the default signature. Raises what
-        ``endpoint.check()`` raises when the server has ended.
-        """
-        return []
-
-    def outputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
-        """A model's outputs; otherwise like :meth:`inputs`."""
-        return []
-
-    def max_batch_size(self) -> int | None:
-        """The largest batch that the model takes. 0: its first dimension is not a batch. None: the server does not
-        report it."""
-        return None
-
-    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
-        """A request body with these values, which are nested lists by input name. Raises UsageError when the server has
-        no request format for them."""
-        raise UsageError(f"{type(self).__name__}: a request cannot be made from values; give whole request bodies")
-
-    def bytes_value(self, data: bytes) -> Any:
-        """The JSON form of a string input's value that is not UTF-8 text. Raises UsageError when there is none."""
-        raise UsageError(f"{type(self).__name__}: a value that is not UTF-8 text cannot be sent as JSON")
 
     def body_of(self, request: RequestBody) -> Any:
         """The body to send: that of ``request``, completed where the server takes the signature or the model's name
@@ -198,18 +170,23 @@ class BaseModelServerClient(abc.ABC):
             text = f"the response is not JSON: {response.text[:200]!r}"
             raise ValidationFailed(failure=Failure("request-failed", text)) from None
 
-    def send(self, request: Any, timeout_s: float = REQUEST_TIMEOUT_S) -> http.Response:
+    def send(
+        self, request: Any, timeout_s: float = REQUEST_TIMEOUT_S, largest_bytes: int | None = None
+    ) -> http.Response:
         """Send a body or a RequestBody and return the response, whatever its status.
 
         Raises ValidationFailed when the connection fails, DeadlineExceeded when there is no response in ``timeout_s``
-        seconds, and what ``endpoint.check()`` raises when the server has ended.
+        seconds, EnvironmentFailed when the response's body is larger than ``largest_bytes`` (default 16 MiB), and what
+        ``endpoint.check()`` raises when the server has ended.
         """
         full = request if isinstance(request, RequestBody) else RequestBody(request)
         try:
-            limit = clock.Deadline.within(timeout_s, "timeout_s")
-            return self._http("POST", self.path_of(full), limit, self._content(full), _headers(full))
+            limits = http.Limits(clock.Deadline.within(timeout_s, "timeout_s"), largest_bytes)
+            return self._http("POST", self.path_of(full), limits, self._content(full), _headers(full))
         except http.HttpError as error:
             self._check_end(error)
+            if error.kind == "too-large":
+                raise ResponseTooLarge(str(error)) from None
             failed = RequestTimedOut if error.kind == "timeout" else RequestFailed
             raise failed(str(error)) from None
 
@@ -268,11 +245,12 @@ class BaseModelServerClient(abc.ABC):
         self,
         method: str,
         path: str,
-        deadline: clock.Deadline,
+        deadline: clock.Deadline | http.Limits,
         body: bytes | None = None,
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> http.Response:
-        with self._http2_refused(self._address, deadline):
+        limit = deadline.deadline if isinstance(deadline, http.Limits) else deadline
+        with self._http2_refused(self._address, limit):
             return http.request(method, self._address, path, deadline=deadline, body=body, headers=headers)
 
     def _probe(self, path: str, deadline: clock.Deadline) -> http.Response:

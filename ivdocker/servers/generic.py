@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import ClassVar
 
 from ivdocker import clock
 from ivdocker.servers import ready_body
 from ivdocker.servers.base import BY_USER, DockerRunParams, Selection, ServingBinary, bind
 from ivdocker.servers.client import BaseModelServerClient, error_text
+from ivdocker.servers.protocol import ANY_TYPE
 from ivdocker.servers.records import ModelState, Readiness, Routes
 from ivdocker.text import one_line
 
@@ -47,6 +49,8 @@ class Http(ServingBinary):
 class HttpClient(BaseModelServerClient):
     """A client of a server with one model and two paths: it is ready when the first answers 2xx, and the second takes
     the requests."""
+
+    answer_types: ClassVar[tuple[str, ...]] = ANY_TYPE
 
     def __init__(self, endpoint: str, model_name: str, routes: Routes) -> None:
         super().__init__(endpoint, model_name)

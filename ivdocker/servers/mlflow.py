@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.servers.base import SAVE_LOG, DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder, denied
 from ivdocker.servers.generic import HttpClient
+from ivdocker.servers.protocol import EVENTS
 from ivdocker.servers.records import Routes, Tensor
 
 _MODEL = "/opt/ml/model"
@@ -30,8 +31,11 @@ _DATATYPES = {
     "float": "FP32",
     "double": "FP64",
     "string": "BYTES",
-    "binary": "BYTES",
-    "datetime": "BYTES",
+    "binary": "BINARY",
+    "datetime": "DATETIME",
+    "map": "OBJECT",
+    "array": "OBJECT",
+    "any": "OBJECT",
     "str": "BYTES",
     "object": "BYTES",
 }
@@ -165,15 +169,28 @@ class MLflowClient(HttpClient):
     The server's port opens once the model is loaded. Until then nginx, where the image has it, answers 502.
     """
 
-    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
+    answer_types: ClassVar[tuple[str, ...]] = (EVENTS,)
+
+    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor], model_name: str | None = None) -> Any:
         """Columns go into ``dataframe_split``, tensors into ``inputs``."""
         if inputs and all(tensor.shape == () for tensor in inputs):
-            columns = [tensor.name for tensor in inputs]
-            cells = [values[name] if isinstance(values[name], list) else [values[name]] for name in columns]
+            names = [tensor.name for tensor in inputs if tensor.name in values]
+            columns = [int(name) if isinstance(name, ColumnNumber) else name for name in names]
+            cells = [values[name] if isinstance(values[name], list) else [values[name]] for name in names]
             return {"dataframe_split": {"columns": columns, "data": [list(row) for row in zip(*cells, strict=True)]}}
         if [tensor.name for tensor in inputs] == [""]:
             return {"inputs": values[""]}
         return {"inputs": dict(values)}
+
+    def may_be_missing(self, tensor: Tensor) -> bool:
+        """pandas, in which the server holds a table, has no missing integers and bools."""
+        return tensor.shape == () and not (tensor.is_required and tensor.kind in ("int", "bool"))
+
+
+class ColumnNumber(str):
+    """The name of a column whose name is a number, as in a table that was made without names."""
+
+    __slots__ = ()
 
 
 def signature_inputs(mlmodel: str) -> list[Tensor]:
@@ -186,15 +203,20 @@ def signature_inputs(mlmodel: str) -> list[Tensor]:
             "PyYAML, which reads the signature of an MLmodel file, is not installed: pip install 'ivdocker[mlflow]'"
         ) from None
     try:
-        return [_tensor(field) for field in json.loads(yaml.safe_load(mlmodel)["signature"]["inputs"])]
+        fields = json.loads(yaml.safe_load(mlmodel)["signature"]["inputs"])
+        return [_tensor(place, field) for place, field in enumerate(fields)]
     except (yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError, RecursionError):
         return []
 
 
-def _tensor(field: Mapping[str, Any]) -> Tensor:
-    name, kind = str(field.get("name") or ""), field["type"]
+def _tensor(place: int, field: Mapping[str, Any]) -> Tensor:
+    kind = field["type"]
     if kind == "tensor":
         spec = field["tensor-spec"]
         dtype = str(spec["dtype"])
-        return Tensor(name, _DATATYPES.get(dtype, dtype.upper()), tuple(int(size) for size in spec["shape"]))
-    return Tensor(name, _DATATYPES[kind], ())
+        shape = tuple(int(size) for size in spec["shape"])
+        return Tensor(str(field.get("name") or ""), _DATATYPES.get(dtype, dtype.upper()), shape)
+    # Columns without names are matched by their order, and the server numbers them.
+    name = field.get("name", place)
+    datatype = "OBJECT" if kind == "object" else _DATATYPES[kind]
+    return Tensor(ColumnNumber(name) if isinstance(name, int) else str(name), datatype, (), field.get("required", True))

@@ -14,7 +14,7 @@ from ivdocker import clock, http
 from ivdocker.errors import UsageError
 from ivdocker.servers import ready_body
 from ivdocker.servers.client import BaseModelServerClient, error_text
-from ivdocker.servers.records import ModelState, Readiness, Tensor
+from ivdocker.servers.records import ModelState, Readiness, RequestBody, Tensor
 
 
 class OpenInferenceClient(BaseModelServerClient):
@@ -49,7 +49,12 @@ class OpenInferenceClient(BaseModelServerClient):
     def outputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
         return self._tensors("outputs", model_name)
 
-    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
+    def volatile_paths(self, request: RequestBody) -> tuple[str, ...]:
+        """The id: MLServer and KServe invent one for a request that has none."""
+        has_id = isinstance(request.body, dict) and "id" in request.body
+        return () if has_id else ("$.id",)
+
+    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor], model_name: str | None = None) -> Any:
         if not inputs:
             raise UsageError(
                 "the server does not report the types and shapes of the model's inputs; give whole request bodies"

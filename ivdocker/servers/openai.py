@@ -21,7 +21,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ivdocker import clock, http
 from ivdocker.errors import UsageError
@@ -38,7 +38,23 @@ from ivdocker.servers.base import (
     bind,
 )
 from ivdocker.servers.client import BaseModelServerClient, error_text
+from ivdocker.servers.protocol import EVENTS
 from ivdocker.servers.records import ModelState, Readiness, RequestBody, Tensor
+
+_ONCE = ("id", "created", "created_at", "system_fingerprint", "timings", "usage.prompt_tokens_details")
+"""What is at the top of a response, or of an event of a stream, for once only. ``timings`` is llama.cpp's;
+``prompt_tokens_details`` tells how much of the prompt was in the server's cache."""
+
+_CALLS = tuple(f"choices[*].{part}.tool_calls[*].id" for part in ("message", "delta"))
+_VOLATILE = tuple(f"{place}.{path}" for place in ("$", "$.events[*]") for path in (*_ONCE, *_CALLS))
+
+_PATHS = {
+    "messages": "/v1/chat/completions",
+    "prompt": "/v1/completions",
+    "documents": "/v1/rerank",
+    "input": "/v1/embeddings",
+}
+"""The path of a body with this key."""
 
 _PROMPT = "a"
 """The prompt of a request that is made up."""
@@ -221,11 +237,12 @@ class OpenAI(ServingBinary):
 class OpenAIClient(BaseModelServerClient):
     """A client of the OpenAI API.
 
-    A body with ``messages`` goes to /v1/chat/completions, any other to /v1/completions. A body without ``model`` gets
-    the model's name if the server lists it, else that of the first model in the list.
+    A body with ``messages`` goes to /v1/chat/completions, one with ``input`` to /v1/embeddings, one with ``documents``
+    to /v1/rerank, any other to /v1/completions. A body without ``model`` gets the model's name if the server lists it,
+    else that of the first model in the list.
     """
 
-    volatile_paths = ("$.id", "$.created", "$.system_fingerprint")
+    answer_types: ClassVar[tuple[str, ...]] = (EVENTS, "audio/")
     _served: str | None = None
     """The model in the server's list that gets the requests; None when the list is not known."""
 
@@ -266,13 +283,17 @@ class OpenAIClient(BaseModelServerClient):
         return "/v1/completions"
 
     def path_of(self, request: RequestBody) -> str:
-        is_chat = isinstance(request.body, dict) and "messages" in request.body
-        return "/v1/chat/completions" if is_chat else super().path_of(request)
+        body = request.body if isinstance(request.body, dict) else {}
+        return next((path for key, path in _PATHS.items() if key in body), super().path_of(request))
 
     def inputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
         return [Tensor("prompt", "BYTES", ())] if self._served else []
 
-    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
+    def volatile_paths(self, request: RequestBody) -> tuple[str, ...]:
+        """The server's own ids and times."""
+        return _VOLATILE
+
+    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor], model_name: str | None = None) -> Any:
         """A request for one token, which is enough to see that the model generates.
 
         Temperature 0 asks for the likeliest token, so that answers can be compared. The prompt is not empty, because

@@ -36,21 +36,23 @@ class Tensor(NamedTuple):
     """An input or output of a model, as the server's metadata describes it.
 
     ``datatype``: TensorFlow's name (``DT_FLOAT``) or that of the Open Inference Protocol (``FP32``). ``shape``: -1 is a
-    dimension of unknown size.
+    dimension of unknown size. ``is_required``: False for an input that a request may leave out.
     """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
+    is_required: bool = True
 
     @property
     def kind(self) -> str:
-        """``float``, ``int``, ``bool`` or ``string``."""
+        """``float``, ``int``, ``bool`` or ``string``; of MLflow's types also ``datetime``, ``binary`` (base64), and
+        ``object`` for what is any JSON."""
         word = self.datatype.upper().removeprefix("DT_")
         if word in ("STRING", "BYTES"):
             return "string"
-        if word == "BOOL":
-            return "bool"
+        if word in ("BOOL", "DATETIME", "BINARY", "OBJECT"):
+            return word.lower()
         return "int" if word.startswith(("INT", "UINT")) else "float"
 
 

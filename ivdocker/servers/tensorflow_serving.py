@@ -232,7 +232,7 @@ class TensorFlowServingClient(BaseModelServerClient):
     def outputs(self, model_name: str | None = None, signature: str | None = None) -> list[Tensor]:
         return self._tensors("outputs", model_name, signature)
 
-    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
+    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor], model_name: str | None = None) -> Any:
         """A body in column format, because the row format needs outputs with the same first dimension."""
         for tensor in inputs:
             if tensor.datatype not in _TYPES:

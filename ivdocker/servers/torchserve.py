@@ -18,6 +18,7 @@ from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.servers.base import SAVE_LOG, DockerRunParams, Fingerprint, LogPattern, ServingBinary, bind_folder
 from ivdocker.servers.client import BaseModelServerClient, error_text
+from ivdocker.servers.protocol import ANY_TYPE
 from ivdocker.servers.records import ModelState, Readiness
 
 _STORE = "/home/model-server/model-store"
@@ -144,6 +145,8 @@ class TorchServeClient(BaseModelServerClient):
     """
 
     state_protocol: ClassVar[str] = "management"
+    answer_types: ClassVar[tuple[str, ...]] = ("", *ANY_TYPE)
+    """TorchServe names a type only where the handler sets one."""
 
     def __init__(self, endpoint: str, model_name: str, models: Sequence[str] = ()) -> None:
         super().__init__(endpoint, model_name, models)

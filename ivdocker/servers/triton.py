@@ -5,9 +5,11 @@ Facts: log lines and responses are those of Triton 2.51.0 (24.10).
 
 from __future__ import annotations
 
+import itertools
+import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +27,8 @@ log = logging.getLogger("ivdocker")
 
 _REPOSITORY = "/models"
 _CONFIG = "config.pbtxt"
+
+_DECOUPLED = "only by gRPC's streams, which ivdocker does not speak"
 
 _END = r'(?:\\n|"?$)'
 """The end of a message: Triton escapes line breaks in it and, since 24.06, puts it in quotes."""
@@ -138,6 +142,17 @@ class Triton(ServingBinary):
         return TritonClient(endpoint, self.model_name, self.models)
 
 
+def _is_decoupled(config: Mapping[str, Any]) -> bool:
+    policy = config.get("model_transaction_policy")
+    return isinstance(policy, dict) and policy.get("decoupled") is True
+
+
+def _whole_sequence(batching: Any, number: int) -> dict[str, Any]:
+    """The parameters of a request that is the first and the last of its sequence."""
+    identifier = number if "TYPE_STRING" not in json.dumps(batching) else str(number)
+    return {"sequence_id": identifier, "sequence_start": True, "sequence_end": True}
+
+
 def _model_name(model: ModelPath) -> str:
     try:
         named = _name_in((_model_folder(model) / _CONFIG).read_text("utf-8", "replace"))
@@ -186,6 +201,11 @@ def _mounts(model: ModelPath, name: str) -> list[MountParams]:
 class TritonClient(OpenInferenceClient):
     """A client of Triton's HTTP API. Once all is ready, ``models`` holds the names of all models in the repository."""
 
+    def __init__(self, endpoint: str, model_name: str, models: Sequence[str] = ()) -> None:
+        super().__init__(endpoint, model_name, models)
+        self._configs: dict[str, dict[str, Any]] = {}
+        self._numbers = itertools.count(1)
+
     def probe(self, deadline: clock.Deadline) -> Readiness:
         """Ready means that the model is ready and that the repository index lists no model that is not.
 
@@ -203,16 +223,38 @@ class TritonClient(OpenInferenceClient):
             return Readiness(ModelState.NOT_READY, detail)
         return self._readiness(ready.status == 200, states)
 
-    def max_batch_size(self) -> int | None:
-        record = self._metadata(f"{self._path()}/config")
-        size = record.get("max_batch_size") if isinstance(record, dict) else None
-        return size if isinstance(size, int) else None
+    def max_batch_size(self, model_name: str | None = None) -> int | None:
+        config = self._config(model_name)
+        size = config.get("max_batch_size")
+        if not isinstance(size, int):
+            return None
+        # The sequence batcher takes one request of a sequence at a time.
+        return min(size, 1) if config.get("sequence_batching") else size
 
-    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
+    def cannot_ask(self, response: http.Response) -> str | None:
+        """A decoupled model's path ``infer`` exists in gRPC alone."""
+        is_decoupled = response.status == 501 and "decoupled" in response.text
+        return f"Triton answers for this decoupled model {_DECOUPLED}" if is_decoupled else None
+
+    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor], model_name: str | None = None) -> Any:
+        """A body for the path ``infer``. For a model with sequences, it is a whole sequence of one request."""
+        config = self._config(model_name)
+        if _is_decoupled(config):
+            raise UsageError(f"Triton answers for the decoupled model {model_name or self.model_name!r} {_DECOUPLED}")
         for tensor in inputs:
             if tensor.datatype in ("FP16", "BF16"):
                 raise UsageError(f"Triton takes no {tensor.datatype} in JSON, the type of the input {tensor.name!r}")
-        return super().request_body(values, inputs)
+        body = super().request_body(values, inputs)
+        sequences = config.get("sequence_batching")
+        return {"parameters": _whole_sequence(sequences, next(self._numbers)), **body} if sequences else body
+
+    def _config(self, model_name: str | None) -> dict[str, Any]:
+        """The model's configuration, complete with what Triton adds; empty when Triton does not report it."""
+        name = model_name or self.model_name
+        if name not in self._configs:
+            record = self._metadata(f"{self._path(name)}/config")
+            self._configs[name] = record if isinstance(record, dict) else {}
+        return self._configs[name]
 
     def _readiness(self, is_ready: bool, states: list[tuple[str, str, str]]) -> Readiness:
         for name, state, reason in states:

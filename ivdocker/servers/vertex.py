@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from types import MappingProxyType
+from typing import ClassVar
 
 from ivdocker import clock
 from ivdocker.servers.base import DockerRunParams, Fingerprint, ServingBinary, bind
@@ -55,6 +56,8 @@ class VertexClient(HttpClient):
     exception while it loads the model. It does the same to a process that does not answer its parent within five
     seconds, which on a busy machine happens with a good model too. Only the log shows which of the two it is.
     """
+
+    answer_types: ClassVar[tuple[str, ...]] = ()
 
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
         readiness = super().probe_model(name, deadline)

@@ -20,11 +20,12 @@ from ivdocker.report.observer import Observer
 from ivdocker.report.verdict import RequestFigures, RunReport
 from ivdocker.servers.base import ServingBinary
 from ivdocker.servers.client import BaseModelServerClient
+from ivdocker.text import plural
 from ivdocker.validation.budgets import exceeded
-from ivdocker.validation.plan import Job
+from ivdocker.validation.plan import Checks, Job
+from ivdocker.validation.request_stream import RequestStream
 
 if TYPE_CHECKING:
-    from ivdocker.requests.model import Request
     from ivdocker.requests.send import RequestResult, RequestStats
 
 MAY_CHANGE = frozenset(
@@ -153,16 +154,14 @@ class _Attempt:
             job.warmup.begin(client)
         self._sent_at = clock.utc()
         with self._stages.timed("query") as stage:
-            options = SendOptions(job.checks.deterministic, job.checks.repeat, job.checks.concurrency)
-            stream = _RequestStream(job, self._binary, client)
+            options, stream = SendOptions(*_sending(job.checks)), RequestStream(job, self._binary, client)
             stats = send_all(client, stream, self._keep, options, partial(self._binary.inputs, job.model))
-            self.report.requests = _figures(stats)
-            good = stats.sent - stats.failed - stats.mismatched
-            stage.text = f"{good} of {stats.sent} requests answered as they should be" if stats.sent else ""
-        failure = stats.first_failure
+            self.report.requests, self.report.unasked = _figures(stats), stream.unasked
+            stage.text = _asked_text(self.report)
         # A request that could not be made was not answered wrongly: no share of such may be missing.
         may_fail = job.budgets.error_rate is not None and stats.sent > 0
-        if failure is not None and (failure.is_environment or not may_fail):
+        failure = stats.other_failure if may_fail else stats.first_failure
+        if failure is not None:
             raise InfraValidationError(failure=failure)
 
     def _keep(self, result: RequestResult) -> None:
@@ -201,21 +200,6 @@ class _Attempt:
                 code = container.exit_code_after_sigterm
                 ended = "" if code is None else f"exit code {code} after SIGTERM, "
                 stage.text = ended + ("container removed" if container.was_removed else "container NOT removed")
-
-
-class _RequestStream:
-    """All requests of a job: those of the files, then the synthesized ones. It can be iterated again."""
-
-    def __init__(self, job: Job, binary: ServingBinary, client: BaseModelServerClient) -> None:
-        self._job, self._binary, self._client = job, binary, client
-
-    def __iter__(self) -> Iterator[Request]:
-        job = self._job
-        yield from job.requests
-        if job.synthesize:
-            from ivdocker.requests.make.synthesize import synthesize
-
-            yield from synthesize(self._client, self._binary, job.model, job.synthesize, job.seed)
 
 
 class _Stage:
@@ -258,4 +242,21 @@ def _figures(stats: RequestStats) -> RequestFigures:
     p50, p95, p99 = (stats.percentile(percent) for percent in (50, 95, 99))
     first = stats.milliseconds[0] if stats.milliseconds else None
     rate = (stats.failed + stats.mismatched) / stats.sent if stats.sent else None
-    return RequestFigures(stats.sent, stats.failed, stats.mismatched, p50, p95, p99, first, rate)
+    return RequestFigures(stats.sent, stats.failed, stats.mismatched, p50, p95, p99, first, rate, stats.compared)
+
+
+def _sending(checks: Checks) -> tuple[bool, int, int, float, int]:
+    sizes = (checks.request_timeout_s, checks.max_response_bytes)
+    return (checks.deterministic, checks.repeat, checks.concurrency, *sizes)
+
+
+def _asked_text(report: RunReport) -> str:
+    """How many requests were answered and compared, and which models got none. Empty if there was no request."""
+    asked = report.requests
+    if not asked.sent:
+        return ""
+    wrong = f", {asked.mismatched} answered wrongly" if asked.mismatched else ""
+    text = f"{asked.answered} of {plural(asked.sent, 'request')} answered"
+    text += f", {asked.compared} compared with an expected answer"
+    whys = [f"; no request for model {name}{why and f': {why}'}" for name, why in report.unasked.items()]
+    return text + wrong + "".join(whys)

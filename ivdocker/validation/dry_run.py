@@ -30,7 +30,7 @@ def commands(
 ) -> Iterator[str]:
     """The commands for each image: run, readiness probe, requests, stop, remove. Raises UsageError."""
     job = plan(subject, options, checks)
-    with nullcontext(()) if requests is None else load(requests) as loaded:
+    with nullcontext(()) if requests is None else load(requests, checks.ignore_columns) as loaded:
         job = job._replace(requests=loaded, synthesize=synthesize, seed=seed)
         for binary in [*filter(None, [job.reference]), *job.binaries]:
             yield from _commands(job, binary)

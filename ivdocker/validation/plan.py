@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -13,10 +14,11 @@ from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.connect import connect
 from ivdocker.engine.parse import Image
 from ivdocker.errors import UsageError
+from ivdocker.http import BODY_LIMIT
 from ivdocker.model_path import ModelPath, locate
 from ivdocker.report.observer import Observer
 from ivdocker.servers.base import ServingBinary
-from ivdocker.servers.client import BaseModelServerClient
+from ivdocker.servers.client import REQUEST_TIMEOUT_S, BaseModelServerClient
 from ivdocker.servers.select import select_server
 from ivdocker.serving_spec import ServingSpec
 from ivdocker.validation.budgets import Budgets
@@ -34,13 +36,22 @@ class Checks(NamedTuple):
 
     ``deterministic``: each request is sent twice, and both responses must be equal. ``against``: this image runs first,
     and the other images must give the same responses. ``repeat``: how often all requests are sent (default 1).
-    ``concurrency``: how many requests are sent at the same time (default 1).
+    ``concurrency``: how many requests are sent at the same time (default 1). ``request_timeout_s``: how long a response
+    may take, in seconds (default 60). ``max_response_bytes``: how large it may be (default 16 MiB). ``rtol``, ``atol``,
+    ``ignore``: the tolerances, and the JSON paths that are not compared, of each request that has none of its own.
+    ``ignore_columns``: columns of CSV files that are not sent, by their names or numbers (from 1).
     """
 
     deterministic: bool = False
     against: str | None = None
     repeat: int = 1
     concurrency: int = 1
+    request_timeout_s: float = REQUEST_TIMEOUT_S
+    max_response_bytes: int = BODY_LIMIT
+    rtol: float | None = None
+    atol: float | None = None
+    ignore: list[str] | tuple[str, ...] = ()
+    ignore_columns: list[str] | tuple[str, ...] = ()
 
 
 class Subject(NamedTuple):
@@ -110,6 +121,7 @@ def plan(subject: Subject, options: RunOptions, checks: Checks = Checks()) -> Jo
         raise UsageError(
             "name the images to validate on either by images (--image) or by a ServingSpec (--spec), not both"
         )
+    _check(checks)
     model = locate(subject.model)
     options = options._replace(grace_s=_grace_s(options))
     if subject.spec:
@@ -127,6 +139,25 @@ def plan(subject: Subject, options: RunOptions, checks: Checks = Checks()) -> Jo
         same_name = subject._replace(model_name=subject.model_name or binaries[0].model_name)
         job = job._replace(reference=_binary(checks.against, model, same_name, engine, options))
     return job
+
+
+def _check(checks: Checks) -> None:
+    """Raises UsageError for a value that is not possible."""
+    if not 0 < checks.request_timeout_s < math.inf:
+        raise UsageError(f"request_timeout_s must be more than 0 seconds, not {checks.request_timeout_s:g}")
+    if checks.max_response_bytes < 1:
+        raise UsageError(f"max_response_bytes must be at least 1, not {checks.max_response_bytes}")
+    for name, value in (("rtol", checks.rtol), ("atol", checks.atol)):
+        if value is not None and not 0 <= value < math.inf:
+            raise UsageError(f"{name} must be a number of at least 0, not {value:g}")
+    if checks.ignore:
+        from ivdocker.requests.judge.compare import parse_path
+
+        for path in checks.ignore:
+            try:
+                parse_path(path)
+            except ValueError as error:
+                raise UsageError(f"ignore: {error}") from None
 
 
 def _grace_s(options: RunOptions) -> float:

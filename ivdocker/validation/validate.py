@@ -19,6 +19,7 @@ from ivdocker.serving_spec import ServingSpec
 from ivdocker.validation import budgets as budget_rules
 from ivdocker.validation.argument_types import check_types
 from ivdocker.validation.attempt import run_one
+from ivdocker.validation.before_start import check_before_start
 from ivdocker.validation.budgets import Budgets
 from ivdocker.validation.memory_search import find_memory as search_memory
 from ivdocker.validation.plan import LOAD_TIMEOUT_S, Checks, Job, Subject, plan
@@ -84,11 +85,12 @@ def validate(
     """
     check_types(validate, locals())
     job = plan(Subject(model, images, spec, server, model_name), options, checks)
-    with _requests(requests) as loaded, _warmup(warmup, job) as notes:
+    with _requests(requests, checks) as loaded, _warmup(warmup, job) as notes:
         job = job._replace(requests=loaded, synthesize=synthesize, seed=seed, budgets=budgets, warmup=notes)
         job = job._replace(timeout_s=timeout_s, tries=tries, observer=observer)
         extras = _Extras(jobs, find_memory, record)
         _check(job, extras)
+        check_before_start(job)
         observer.planned(len(job.binaries) + (job.reference is not None), len(loaded) + synthesize)
         report = _run(job, extras)
         observer.finished(report)
@@ -107,14 +109,14 @@ class _Extras(NamedTuple):
 
 
 def _requests(
-    requests: str | os.PathLike[str] | list[Any] | None,
+    requests: str | os.PathLike[str] | list[Any] | None, checks: Checks
 ) -> contextlib.AbstractContextManager[Requests | Sequence[Request]]:
     """Raises UsageError for requests that cannot be read."""
     if requests is None:
         return contextlib.nullcontext(())
     from ivdocker.requests.read.files import open_requests
 
-    return open_requests(requests)
+    return open_requests(requests, checks.ignore_columns)
 
 
 def _warmup(folder: str | os.PathLike[str] | None, job: Job) -> contextlib.AbstractContextManager[Warmup | None]:

@@ -70,7 +70,10 @@ def assert_refused(done: Finished, exit_code: int, *words: str) -> None:
         (["validate", "m", "--image", IMAGE, "--env", "=x"], ["--env"]),
         (["validate", "m", "--image", IMAGE, "--env-file", "nosuch"], ["--env-file", "nosuch"]),
         (["validate", "m", "--image", IMAGE, "--requests", "nosuch"], ["requests", "nosuch"]),
-        (["validate", "m", "--image", IMAGE, "--requests", "empty"], ["requests", "directory", "holds no file"]),
+        (
+            ["validate", "m", "--image", IMAGE, "--requests", "empty"],
+            ["requests", "directory", "holds no requests file"],
+        ),
         (["validate", "m", "--spec", "nosuch"], ["--spec", "nosuch"]),
         (["validate", "m", "--spec", "file"], ["ServingSpec", "JSON"]),
         (["validate", "m", "--spec", "spec.json"], ["unknown key 'nosuch'"]),

@@ -84,11 +84,13 @@ def test_requests_may_come_from_standard_input(engine: Engine, model: ModelFacto
     assert "response-mismatch: <stdin>:2: wrong response at $.predictions[1]" in done.stderr
 
 
-def test_a_row_that_the_model_does_not_take_is_its_failure(engine: Engine, model: ModelFactory, tmp_path: Path) -> None:
+def test_a_row_that_cannot_be_sent_says_nothing_about_the_model(
+    engine: Engine, model: ModelFactory, tmp_path: Path
+) -> None:
     (tmp_path / "r.csv").write_text("x,z\n1,2\n")
     (run,) = ivdocker.validate(model(), images=[engine.image], requests=tmp_path / "r.csv").runs
     assert run.failure is not None
-    assert run.failure.code == "request-failed"
+    assert (run.verdict, run.failure.code) == ("no_verdict", "no-request")
     assert "r.csv:2: the model has no input 'z' (it takes x)" in run.failure.message
 
 

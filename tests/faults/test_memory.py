@@ -20,7 +20,7 @@ _AT_MOST_MB = 64
     ("standin", "outcome"),
     [
         pytest.param({"log_mb": 1000}, "0 -", id="a log of 1 GB"),
-        pytest.param({"answer_bytes": 10**9}, "1 request-failed", id="an answer of 1 GB"),
+        pytest.param({"answer_bytes": 10**9}, "3 response-too-large", id="an answer of 1 GB"),
     ],
 )
 def test_what_has_no_end_is_not_kept_in_memory(

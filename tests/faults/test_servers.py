@@ -69,7 +69,7 @@ FAULTS = (
 AT_ONE_REQUEST = (
     Fault("accepted, never answered", "1 request-timeout", {"hang_requests": True}),
     Fault("an answer of a byte a second", "1 request-timeout", {"drip_requests": True}),
-    Fault("an answer of 10 GB", "1 request-failed", {"answer_bytes": 10**10}),
+    Fault("an answer of 10 GB", "3 response-too-large", {"answer_bytes": 10**10}),
 )
 """Each request costs a minute."""
 

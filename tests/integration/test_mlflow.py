@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -168,3 +169,74 @@ def test_it_stops_at_the_first_signal(tmp_path: Path) -> None:
     signals, code = how_it_stopped(MODELS / "linear", IMAGE, tmp_path)
     assert signals == ["15"]
     assert code == "143", "uvicorn raises the signal anew once it has shut down"
+
+
+A_AND_B = [{"type": "double", "name": "a", "required": True}, {"type": "double", "name": "b", "required": True}]
+
+
+def with_signature(folder: Path, inputs: list[dict[str, object]], answer: str = "[1.0] * len(table)") -> Path:
+    """The example with another signature, and with what it answers to a table."""
+    model = copy(folder)
+    (model / "serving_input_example.json").unlink()
+    edit(model / "MLmodel", json.dumps(A_AND_B), json.dumps(inputs))
+    code = (model / "linear.py").read_text()
+    first, last = code.index("        y = "), code.index("    def") and code.index("def _load_pyfunc")
+    (model / "linear.py").write_text(f"{code[:first]}        return {answer}\n\n\n{code[last:]}")
+    return model
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        [{"type": "double", "name": 0, "required": True}, {"type": "long", "name": 1, "required": True}],
+        [{"type": "double", "required": True}, {"type": "double", "required": True}],
+        [
+            {"type": "datetime", "name": "t", "required": True},
+            {"type": "binary", "name": "b", "required": True},
+            {"type": "any", "name": "x", "required": False},
+        ],
+    ],
+    ids=["numbered", "unnamed", "types"],
+)
+def test_made_up_requests_fit_every_column(tmp_path: Path, inputs: list[dict[str, object]]) -> None:
+    report = ivdocker.validate(with_signature(tmp_path / "model", inputs), images=[IMAGE], synthesize=2)
+    assert report.blessed, report.runs[0].failure
+
+
+def test_no_value_is_made_up_for_an_object(tmp_path: Path) -> None:
+    inputs: list[dict[str, object]] = [{"type": "map", "values": {"type": "string"}, "name": "m", "required": True}]
+    report = ivdocker.validate(with_signature(tmp_path / "model", inputs), images=[IMAGE], synthesize=2)
+    assert report.runs[0].failure is not None
+    assert (report.verdict, report.runs[0].failure.code) == ("no_verdict", "no-request")
+    assert "'m'" in report.runs[0].failure.message
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        ("a;b;label\n4;1;yes\n;1;no\n", ["--ignore-columns=label"]),
+        ("4,1\n2,0\n", []),
+        (",b,a\n0,1,4\n", ["--ignore-columns=1"]),
+    ],
+    ids=["semicolons", "no header", "index"],
+)
+def test_a_table_as_people_have_it_is_sent(cli: Cli, content: str, options: list[str]) -> None:
+    (cli.folder / "r.csv").write_text(content)
+    run = blessed_run(cli, MODELS / "linear", IMAGE, "--requests=r.csv", *options)
+    assert run["requests"]["sent"] == content.count("\n") - content.startswith(("a", ","))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a,b,label\n4,1,yes\n", "r.csv:2: the model has no input 'label' (it takes a, b); leave the column out with"),
+        ("4.5,1,yes\n", "r.csv:1: the number of fields is 3, and the file has no header"),
+        ("a,b\n4,one\n", "r.csv:2: column 'b': 'one' is not a float"),
+    ],
+)
+def test_a_table_that_does_not_fit_the_signature_is_told_before_the_start(cli: Cli, content: str, words: str) -> None:
+    (cli.folder / "r.csv").write_text(content)
+    done = cli("validate", MODELS / "linear", "--image", IMAGE, "--requests=r.csv")
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "docker run" not in done.stderr

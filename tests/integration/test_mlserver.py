@@ -126,3 +126,13 @@ def test_it_stops_at_the_first_signal(tmp_path: Path) -> None:
     signals, code = how_it_stopped(MODELS / "linear", IMAGE, tmp_path)
     assert signals == ["15"]
     assert code == "143", "uvicorn raises the signal anew once it has shut down"
+
+
+def test_an_id_that_it_invents_for_each_answer_is_not_compared(cli: Cli) -> None:
+    what = ["--image", IMAGE, "--synthesize=1", "--deterministic", "--record=recorded.jsonl"]
+    done = cli("validate", MODELS / "linear", *what)
+    assert done.returncode == 0, done.stderr
+    assert '"id": ' in (cli.folder / "recorded.jsonl").read_text()
+    done = cli("validate", MODELS / "linear", "--image", IMAGE, "--against", IMAGE, "--requests=recorded.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "1 request answered, 1 compared" in done.stderr

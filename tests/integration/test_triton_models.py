@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,3 +86,64 @@ def test_the_model_of_a_repository_is_named_by_its_option(cli: Cli, tmp_path: Pa
 
 def first_line(name: str) -> str:
     return requests_of(name).read_text().splitlines()[0]
+
+
+DECOUPLED = """import triton_python_backend_utils as pb_utils
+
+class TritonPythonModel:
+    def execute(self, requests):
+        for request in requests:
+            request.get_response_sender().send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+"""
+SEQUENCES = """
+max_batch_size: 4
+sequence_batching {
+  control_input [
+    { name: "START", control [ { kind: CONTROL_SEQUENCE_START, fp32_false_true: [ 0, 1 ] } ] },
+    { name: "CORRID", control [ { kind: CONTROL_SEQUENCE_CORRID, data_type: TYPE_UINT64 } ] }
+  ]
+}
+"""
+
+
+def variant(folder: Path, config: str, code: str | None = None) -> Path:
+    """The linear example with more in its config.pbtxt, and perhaps with another model.py."""
+    shutil.copytree(EXAMPLES / "linear", folder)
+    text = (folder / "config.pbtxt").read_text()
+    (folder / "config.pbtxt").write_text(text.replace('name: "linear"', f'name: "{folder.name}"') + config)
+    if code:
+        (folder / "1" / "model.py").write_text(code)
+    return folder
+
+
+def decoupled(folder: Path) -> Path:
+    return variant(folder, "model_transaction_policy { decoupled: true }\n", DECOUPLED)
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_decoupled_model_gets_no_verdict_from_requests(tmp_path: Path, written: bool) -> None:
+    body = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1.0]}]}
+    what: dict[str, Any] = {"requests": [body]} if written else {"synthesize": 1}
+    report = ivdocker.validate(decoupled(tmp_path / "stream"), images=[IMAGE], **what)
+    (run,) = report.runs
+    assert run.failure is not None
+    assert (run.verdict, run.failure.code) == ("no_verdict", "no-request")
+    assert "decoupled" in run.failure.message
+
+
+def test_a_model_with_sequences_gets_whole_ones(tmp_path: Path) -> None:
+    report = ivdocker.validate(variant(tmp_path / "steps", SEQUENCES), images=[IMAGE], synthesize=3)
+    assert report.blessed, report.runs[0].failure
+    assert report.runs[0].requests.sent == 3
+
+
+def test_every_model_of_a_repository_gets_requests_or_is_named(cli: Cli, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    for name in ("linear", "two_inputs"):
+        shutil.copytree(EXAMPLES / name, repository / name)
+    variant(repository / "steps", SEQUENCES)
+    decoupled(repository / "stream")
+    done = cli("validate", repository, "--image", IMAGE, "--synthesize", "2")
+    assert done.returncode == 0, done.stderr
+    assert "6 of 6 requests answered" in done.stderr
+    assert "(loaded, 6 requests answered, 0 compared, no request for stream, " in done.stderr

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from ivdocker.errors import Failure, NoRequestPossible, UsageError
@@ -28,13 +29,16 @@ BATCH_SIZES = (1, 2, 8)
 _MAX_VALUES = 2_000_000
 """The most values in one request, about 20 MB of JSON."""
 
+_NO_REQUEST = "no request could be made up: "
+
 _TEXTS = ("text", "two words", "naïve café", "東京 タワー", "Ελληνικά")
 
 
 def synthesize(
     client: BaseModelServerClient, binary: ServingBinary, model: ModelPath, count: int, seed: int = 0
 ) -> Iterator[Request]:
-    """Yield ``count`` requests. The same inputs and seed give the same requests on every Python version.
+    """Yield ``count`` requests for the client's own model. The same inputs and seed give the same requests on every
+    Python version.
 
     The first ones are the example bodies in the model's folder. The others are made for the inputs that the server
     reports, or else the inputs in the model's folder. Raises NoRequestPossible when no inputs are known, or when the
@@ -42,9 +46,32 @@ def synthesize(
     """
     examples = binary.example_bodies(model)[:count]
     for number, body in enumerate(examples, 1):
-        yield Request(body, f"example {number} of the model's folder", origin="synthesized")
+        yield Request(body, f"example {number} of the model's folder", origin="example")
     if len(examples) < count:
-        yield from _make_requests(client, client.inputs() or binary.inputs(model), count - len(examples), seed)
+        inputs = client.inputs() or binary.inputs(model)
+        yield from _make_requests(client, None, inputs, count - len(examples), seed)
+
+
+def synthesize_for_each(
+    client: BaseModelServerClient, synthesized: Iterable[Request], count: int, seed: int, unasked: dict[str, str]
+) -> Iterator[Request]:
+    """Yield the requests that were ``synthesized`` for the client's own model, and ``count`` for every other model.
+
+    ``unasked`` gets each model for which no request can be made up, with the reason. Raises NoRequestPossible when that
+    is so for every model.
+    """
+    first: NoRequestPossible | None = None
+    made: dict[str, Iterable[Request]] = {client.model_name: synthesized}
+    for name in client.models:
+        made.setdefault(name, _make_requests(client, name, None, count, seed))
+    for name, requests in made.items():
+        try:
+            yield from requests
+        except NoRequestPossible as error:
+            unasked[name] = error.failure.message.removeprefix(_NO_REQUEST)
+            first = first or error
+    if first and len(unasked) == len(made):
+        raise first
 
 
 def example(client: BaseModelServerClient, binary: ServingBinary, model: ModelPath) -> Request | None:
@@ -55,25 +82,39 @@ def example(client: BaseModelServerClient, binary: ServingBinary, model: ModelPa
         return None
 
 
-def _make_requests(client: BaseModelServerClient, inputs: list[Tensor], count: int, seed: int) -> Iterator[Request]:
+def _make_requests(
+    client: BaseModelServerClient, name: str | None, known: list[Tensor] | None, count: int, seed: int
+) -> Iterator[Request]:
+    """Yield requests for the model ``name`` (None: the client's own). ``known``: its inputs; None asks the server."""
+    inputs = client.inputs(name) if known is None else known
     if not inputs:
         raise _no_request(
-            f"the inputs of model {client.model_name!r} are not known, because the server does not report them"
+            f"the inputs of model {name or client.model_name!r} are not known, because the server does not report them"
         )
-    limit = client.max_batch_size()
+    limit = client.max_batch_size(name)
     sizes = _batch_sizes(inputs, limit)
     is_batched = limit != 0 and all(tensor.shape[:1] == (-1,) for tensor in inputs)
-    outputs = [tensor.name for tensor in client.outputs() if tensor.shape[:1] == (-1,)] if is_batched else []
+    outputs = [tensor.name for tensor in client.outputs(name) if tensor.shape[:1] == (-1,)] if is_batched else []
     rng = random.Random(seed)
+    model = f" for model {name!r}" if name else ""
     for number in range(count):
         size = sizes[number % len(sizes)]
-        values = {tensor.name: _make_values(_shape(tensor, size), _KINDS[tensor.kind], rng) for tensor in inputs}
         try:
-            body = client.request_body(values, inputs)
+            made = [tensor for tensor in inputs if tensor.is_required or tensor.kind in _KINDS]
+            values = {tensor.name: _values_of(tensor, size, rng) for tensor in made}
+            body = client.request_body(values, inputs, name)
         except UsageError as error:
             raise _no_request(str(error)) from None
-        where = f"synthesized request {number + 1} (seed {seed})"
-        yield Request(body, where, origin="synthesized", leading=dict.fromkeys(outputs, size))
+        where = f"synthesized request {number + 1}{model} (seed {seed})"
+        leading = dict.fromkeys(outputs, size)
+        yield Request(body, where, origin="synthesized", leading=leading, model_name=name)
+
+
+def _values_of(tensor: Tensor, size: int, rng: random.Random) -> Any:
+    make_one = _KINDS.get(tensor.kind)
+    if make_one is None:
+        raise UsageError(f"no value is made up for the type {tensor.datatype}, which the input {tensor.name!r} has")
+    return _make_values(_shape(tensor, size), make_one, rng)
 
 
 def _batch_sizes(inputs: Sequence[Tensor], limit: int | None) -> list[int]:
@@ -118,9 +159,11 @@ _KINDS: dict[str, Callable[[random.Random], Any]] = {
     "int": lambda rng: _random_below(2, rng),
     "bool": lambda rng: _random_below(2, rng) == 1,
     "string": lambda rng: _TEXTS[_random_below(len(_TEXTS), rng)],
+    "datetime": lambda rng: f"2026-01-{_random_below(28, rng) + 1:02}T12:00:00",
+    "binary": lambda rng: b64encode(_TEXTS[_random_below(len(_TEXTS), rng)].encode()).decode(),
 }
 
 
 def _no_request(why: str) -> NoRequestPossible:
-    failure = Failure("no-request", f"no request could be made up: {why}", "give requests with --requests FILE")
+    failure = Failure("no-request", f"{_NO_REQUEST}{why}", "give requests with --requests FILE")
     return NoRequestPossible(failure=failure)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ivdocker.errors import UsageError
 from ivdocker.requests.judge.compare import parse_path
-from ivdocker.requests.model import ATOL, RTOL, Request
+from ivdocker.requests.model import Request
 from ivdocker.requests.read import body_file
 
 _KEYS = {
@@ -40,8 +40,8 @@ def request_of(record: Any, where: str, folder: str) -> Request:
         body,
         where,
         record.get("expect"),
-        _tolerance(record, "rtol", RTOL, where),
-        _tolerance(record, "atol", ATOL, where),
+        _tolerance(record, "rtol", where),
+        _tolerance(record, "atol", where),
         content_type=_string(record, "content_type", where) or content_type,
         headers=_headers(record, where),
         model_name=_string(record, "model", where),
@@ -106,13 +106,13 @@ def _ignore(record: dict[str, Any], where: str) -> tuple[str, ...]:
             parse_path(path)
         except ValueError as error:
             raise UsageError(f"{where}: ignore: {error}") from None
-    if paths and record.get("expect") is None:
-        raise UsageError(f"{where}: ignore without expect has no effect; add expect, or remove ignore")
     return tuple(paths)
 
 
-def _tolerance(record: dict[str, Any], key: str, default: float, where: str) -> float:
-    value = record.get(key, default)
+def _tolerance(record: dict[str, Any], key: str, where: str) -> float | None:
+    if key not in record:
+        return None
+    value = record[key]
     try:
         number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else -1.0
     except OverflowError:

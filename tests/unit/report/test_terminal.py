@@ -88,12 +88,13 @@ def test_a_verdict_says_model_image_cause_and_what_to_do() -> None:
     assert "run it yourself: docker run x" in text
 
 
-def test_a_blessing_says_how_long_it_took() -> None:
-    assert "BLESSED  m on image:1 (loaded, 1.97 s)" in shown(io.StringIO(), None)
+def test_a_blessing_says_how_long_it_took_and_that_nothing_was_asked() -> None:
+    words = "BLESSED  m on image:1 (only the load was tried, no request was sent, 1.97 s)"
+    assert words in shown(io.StringIO(), None)
 
 
 @pytest.mark.parametrize(
-    ("count", "words"), [(1, "(loaded, 1 request answered,"), (3, "(loaded, 3 requests answered,")]
+    ("count", "words"), [(1, "(loaded, 1 request answered, 0 compared,"), (3, "(loaded, 3 requests answered, 0 compa")]
 )
 def test_requests_that_were_answered_are_counted(count: int, words: str) -> None:
     run = run_with()
@@ -154,3 +155,12 @@ def test_a_body_of_bytes_is_shown_by_its_length() -> None:
     stream = io.StringIO()
     Terminal(stream, 2).outcome("image:1", RequestResult(Request(b"abc", "x.bin"), {}, 1.0))
     assert "3 bytes of application/octet-stream" in stream.getvalue()
+
+
+def test_what_a_blessing_rests_on_is_said() -> None:
+    run = run_with()
+    run.requests = RequestFigures(4, 1, 0, compared=2)
+    run.unasked = {"b": "its type is FP16", "c": ""}
+    stream = io.StringIO()
+    Terminal(stream).finished(Report("/models/m", 1.0, [run]))
+    assert "(loaded, 3 of 4 requests answered, 2 compared, no request for b, c, 1.97 s)" in stream.getvalue()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ivdocker.errors import Failure, UsageError
-from ivdocker.requests.model import RTOL, Request
+from ivdocker.requests.model import Request
 from ivdocker.requests.read import files
 from ivdocker.requests.record import Answers, Recording, as_line
 from ivdocker.requests.send import RequestResult
@@ -46,7 +46,7 @@ def test_what_was_recorded_is_a_requests_file(tmp_path: Path) -> None:
         recording.keep()
     first, second = files.load(path)
     assert (first.body, first.expect, first.rtol) == ({"x": "ü"}, {"y": math.inf, "half": "\ud800"}, 0.5)
-    assert (second.body, second.expect, second.rtol) == ([1], [2], RTOL)
+    assert (second.body, second.expect, second.rtol) == ([1], [2], None)
     assert os.listdir(tmp_path) == ["recorded.jsonl"]
 
 
@@ -120,7 +120,7 @@ def test_answers_become_what_is_expected_as_often_as_they_are_read() -> None:
         assert next(other).body == {"n": 0}
         again = list(answers)
     assert [request.expect for request in again[:1000]] == [{"y": number / 2} for number in range(1000)]
-    assert {request.rtol for request in again} == {0.25, RTOL}
+    assert {request.rtol for request in again} == {0.25, None}
     assert again[-1].body == b"\x00\xff"
     assert again[-1].request_body.headers == {"A": "b"}
     assert again[0].where == "f:1, compared with the response of ref:1"

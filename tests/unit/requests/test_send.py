@@ -120,7 +120,7 @@ def test_values_are_sent_as_the_model_takes_them_and_its_inputs_asked_for_once()
     assert [outcome.as_dict()["request"] for outcome in seen] == [{"inputs": {"x": [1.5]}}, {"inputs": {"x": [2]}}]
 
 
-def test_values_that_the_model_does_not_take_are_a_failed_request() -> None:
+def test_values_that_cannot_be_sent_say_nothing_about_the_model() -> None:
     with model_server() as server:
         server.on(f"{STATUS}/metadata", METADATA)
         seen: list[RequestResult] = []
@@ -128,6 +128,7 @@ def test_values_that_the_model_does_not_take_are_a_failed_request() -> None:
     assert seen[0].as_dict()["request"] == {"z": [1]}
     assert (tally.sent, tally.failed) == (1, 1)
     assert tally.first_failure is not None
+    assert tally.first_failure.code == "no-request"
     assert tally.first_failure.message == "f:2: the model has no input 'z' (it takes x)"
     assert "the model's inputs" in (tally.first_failure.hint or "")
 
@@ -194,12 +195,21 @@ def test_a_tally_counts_failed_and_mismatched_apart_and_keeps_the_first_failure(
     assert tally.first_failure is first
 
 
+def test_the_answers_that_were_compared_with_something_are_counted() -> None:
+    _, tally = sent((200, {"y": 1}), (200, {"y": 2}), expect={"y": 1})
+    assert (tally.sent, tally.compared) == (2, 1)
+    assert sent((200, {"y": 1}))[1].compared == 0
+
+
 def test_percentiles_are_by_the_nearest_rank() -> None:
     tally = RequestStats()
     assert tally.percentile(50) is None
     for milliseconds in (30, 10, 20, 40):
         tally.add(outcome(milliseconds))
     assert [tally.percentile(p) for p in (50, 75, 95, 99)] == [20, 30, 40, 40]
+
+
+RIGHT: dict[str, Any] = {"predictions": [1.0, 2.0]}
 
 
 def answered(
@@ -244,12 +254,62 @@ def test_what_is_wrong_with_an_answer_is_one_line(answer: Any, code: str, words:
     assert len(found.message) < 400
 
 
+@pytest.mark.parametrize(
+    ("status", "origin", "code"),
+    [
+        (400, "synthesized", "no-request"),
+        (422, "synthesized", "no-request"),
+        (501, "synthesized", "no-request"),
+        (500, "synthesized", "request-failed"),
+        (503, "synthesized", "request-failed"),
+        (400, "example", "request-failed"),
+        (501, "written", "request-failed"),
+        (400, "reference", "request-failed"),
+    ],
+)
+def test_only_what_we_made_up_may_be_refused_without_a_verdict(status: int, origin: Any, code: str) -> None:
+    seen: list[RequestResult] = []
+    with model_server() as server:
+        server.on(PREDICT, {"error": "bad"}, status)
+        send_all(predicting(server), [Request({}, "f:1", origin=origin)], seen.append)
+    assert seen[0].failure is not None
+    assert (seen[0].failure.code, f"HTTP {status}: bad" in seen[0].failure.message) == (code, True)
+
+
+def test_a_wrong_answer_weighs_more_than_a_refusal_before_it() -> None:
+    with model_server() as server:
+        server.on(PREDICT, {"error": "bad"}, 400).on(PREDICT, {"error": "broken"}, 500)
+        requests = [Request({}, f"f:{n}", origin="synthesized") for n in (1, 2)]
+        tally = send_all(predicting(server), requests, lambda _outcome: None)
+    assert (tally.first_failure and tally.first_failure.code, tally.failed) == ("request-failed", 2)
+    assert tally.other_failure is not None
+
+
+def test_a_request_that_was_taken_once_is_no_longer_ours() -> None:
+    tally, _ = answered(RIGHT, asked=request(origin="synthesized"), deterministic=True)
+    assert tally.first_failure is None
+    with model_server() as server:
+        server.on(PREDICT, RIGHT).on(PREDICT, {"error": "no more"}, 429)
+        tally = send_all(
+            predicting(server), [request(origin="synthesized")], lambda _outcome: None, SendOptions(deterministic=True)
+        )
+    assert tally.first_failure is not None
+    assert tally.first_failure.code == "request-failed"
+
+
+def test_an_answer_larger_than_we_read_is_our_limit_and_not_the_models() -> None:
+    with model_server() as server:
+        server.on(PREDICT, {"predictions": [1.0] * 100})
+        tally = send_all(predicting(server), [request()], lambda _outcome: None, SendOptions(largest_bytes=100))
+    assert tally.first_failure is not None
+    assert (tally.first_failure.code, tally.first_failure.is_environment) == ("response-too-large", True)
+    assert "larger than 100 bytes" in tally.first_failure.message
+    assert "--max-response-size" in (tally.first_failure.hint or "")
+
+
 def test_a_made_up_request_that_fails_says_that_it_was_made_up() -> None:
     found = failure({"error": "boom"}, asked=request(origin="synthesized"))
     assert "--requests" in (found.hint or "")
-
-
-RIGHT: dict[str, Any] = {"predictions": [1.0, 2.0]}
 
 
 def test_equal_answers_are_deterministic_and_counted_once() -> None:

@@ -43,7 +43,7 @@ def test_mlflows_inputs_are_those_of_its_signature(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "a: [", "[]", "signature: null", "signature: {inputs: 5}", mlmodel("{"), mlmodel("[1]"), mlmodel("[{}]"),
-     mlmodel('[{"type": "map", "name": "a"}]'), mlmodel('[{"type": "tensor", "tensor-spec": {}}]')],
+     mlmodel('[{"type": "nosuch", "name": "a"}]'), mlmodel('[{"type": "tensor", "tensor-spec": {}}]')],
 )  # fmt: skip
 def test_a_signature_that_tells_nothing_gives_no_inputs(text: str) -> None:
     assert signature_inputs(text) == []
@@ -75,3 +75,21 @@ def test_an_mlflow_models_example_is_a_request(tmp_path: Path) -> None:
 def test_a_uri_is_refused_by_a_server_that_does_not_open_it() -> None:
     with pytest.raises(UsageError, match=r"mlflow does not open 's3://bucket/m' itself"):
         MLflow("x").MakeDockerRunParams("s3://bucket/m", False)
+
+
+NUMBERED = '[{"type": "double", "name": 0}, {"type": "double", "name": 1, "required": false}]'
+
+
+@pytest.mark.parametrize("inputs", [NUMBERED, '[{"type": "double"}, {"type": "double"}]'])
+def test_columns_with_numbers_for_names_or_without_names_are_numbered(inputs: str) -> None:
+    found = signature_inputs(mlmodel(inputs))
+    assert [tensor.name for tensor in found] == ["0", "1"]
+    body = MLflow("x").MakeClient("127.0.0.1:1").request_body({"0": 0.5, "1": 1.5}, found)
+    assert body == {"dataframe_split": {"columns": [0, 1], "data": [[0.5, 1.5]]}}
+
+
+def test_every_type_of_column_has_a_kind() -> None:
+    types = ["datetime", "binary", "object", "array", "map", "any", "string", "boolean"]
+    inputs = "[" + ", ".join(f'{{"type": "{kind}", "name": "{kind}"}}' for kind in types) + "]"
+    kinds = [tensor.kind for tensor in signature_inputs(mlmodel(inputs))]
+    assert kinds == ["datetime", "binary", "object", "object", "object", "object", "string", "bool"]

@@ -8,6 +8,7 @@ import pytest
 
 from ivdocker.errors import UsageError
 from ivdocker.servers.mlserver import MLServer
+from ivdocker.servers.records import RequestBody
 from tests.unit.loopback import model_server
 from tests.unit.servers.helpers import AVAILABLE, NOT_READY, UNAVAILABLE, client_of, look, made, mounted, params, put
 
@@ -60,3 +61,10 @@ def test_mlserver_that_never_comes_to_know_the_model_has_no_such_model(monkeypat
         found = look(client)
     assert (found.state, found.code) == (UNAVAILABLE, "model-not-found")
     assert "Model m not found" in found.detail
+
+
+def test_an_id_that_the_server_invents_is_not_compared() -> None:
+    with model_server() as server:
+        client = client_of("mlserver", server)
+        assert client.volatile_paths(RequestBody({"inputs": []})) == ("$.id",)
+        assert client.volatile_paths(RequestBody({"id": "mine", "inputs": []})) == ()

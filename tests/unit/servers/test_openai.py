@@ -12,7 +12,7 @@ from ivdocker.engine.parse import Image
 from ivdocker.errors import UsageError
 from ivdocker.requests.model import Request
 from ivdocker.requests.send import SendOptions, send_all
-from ivdocker.servers.records import ModelState
+from ivdocker.servers.records import ModelState, RequestBody
 from ivdocker.servers.select import select_server
 from tests.unit.loopback import model_server
 from tests.unit.servers.helpers import (
@@ -165,3 +165,46 @@ def test_an_openai_answers_own_id_and_time_are_not_compared() -> None:
     assert (first.first_failure, twice.first_failure) == (None, None)
     assert changed.first_failure
     assert "two different responses at $.choices[0].text" in changed.first_failure.message
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"messages": []}, "/v1/chat/completions"),
+        ({"prompt": "a"}, "/v1/completions"),
+        ({"input": "a"}, "/v1/embeddings"),
+        ({"query": "a", "documents": ["b"]}, "/v1/rerank"),
+        ({}, "/v1/completions"),
+    ],
+)
+def test_the_body_says_what_is_asked_for(body: Any, path: str) -> None:
+    with model_server() as server:
+        assert client_of("openai", server).path_of(RequestBody(body)) == path
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"id": "N", "created": "N", "choices": [{"message": {"content": "x"}}]},
+        {"choices": [{"message": {"tool_calls": [{"id": "N", "function": {"name": "f"}}]}}]},
+        {
+            "choices": [{"text": "x"}],
+            "timings": {"predicted_ms": "N"},
+            "usage": {"prompt_tokens_details": {"cached_tokens": "N"}},
+        },
+    ],
+)
+def test_what_servers_invent_for_each_answer_is_not_compared(answer: Any) -> None:
+    path = "POST /v1/chat/completions"
+    with model_server() as server:
+        for number in "12":
+            server.on(path, json.loads(json.dumps(answer).replace('"N"', number)))
+        sent = send_all(client_of("openai", server), [Request({"messages": []}, "f:1")], lambda _: None, TWICE)
+        assert sent.first_failure is None
+        server.on(path, {**answer, "choices": 1}).on(path, {**answer, "choices": 2})
+        server.answers[path] = server.answers[path][1:]
+        sent = send_all(client_of("openai", server), [Request({"messages": []}, "f:1")], lambda _: None, TWICE)
+        assert sent.first_failure is not None
+
+
+TWICE = SendOptions(deterministic=True)

@@ -58,5 +58,5 @@ def test_only_the_server_that_is_used_is_imported() -> None:
     )
     found = {name.rpartition(".")[2] for name in done.stdout.split()}
     of_tfx = {"tensorflow_serving", "models_config", "text_proto"}
-    shared = {"base", "client", "ready_body", "records", "registry", "select"}
+    shared = {"base", "client", "protocol", "ready_body", "records", "registry", "select"}
     assert found - shared - of_tfx == {"mlserver", "open_inference"}

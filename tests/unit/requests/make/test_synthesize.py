@@ -233,7 +233,8 @@ class Told(TensorFlowServingClient):
         del key, model_name, signature
         return self.told
 
-    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor]) -> Any:
+    def request_body(self, values: Mapping[str, Any], inputs: list[Tensor], model_name: str | None = None) -> Any:
+        del model_name
         if not self.takes:
             raise UsageError(f"it takes none of {len(inputs)} inputs")
         return dict(values)

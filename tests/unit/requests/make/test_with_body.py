@@ -11,8 +11,9 @@ from tfrecord import example_pb2  # type: ignore[import-untyped]
 
 from ivdocker.errors import UsageError
 from ivdocker.requests.make.with_body import lacks_body, with_body
-from ivdocker.requests.model import ONLY_INPUT, Cell, Request
+from ivdocker.requests.model import ONLY_INPUT, Cell, Request, Row
 from ivdocker.servers.client import BaseModelServerClient
+from ivdocker.servers.mlflow import MLflow
 from ivdocker.servers.records import Tensor
 from ivdocker.servers.tensorflow_serving import TensorFlowServingClient
 from ivdocker.servers.triton import TritonClient
@@ -79,7 +80,7 @@ def test_an_array_without_a_name_goes_to_the_only_input() -> None:
         ({ONLY_INPUT: [1]}, [], "does not report this model's inputs"),
         ({"x": Cell("1")}, [], "column 'x': its type is not known"),
         ({"x": Cell("one")}, ["x"], "column 'x': 'one' is not a float"),
-        ({"x": Cell("")}, ["x"], "column 'x': '' is not a float"),
+        ({"x": Cell("")}, ["x"], "column 'x': the field is empty, but the model takes a float"),
     ],
 )
 def test_values_that_do_not_fit_are_named(values: dict[str, Any], inputs: list[str], words: str) -> None:
@@ -153,3 +154,60 @@ def test_an_example_that_fits_neither_way_is_named(inputs: list[Tensor]) -> None
     assert "the tf.Example has no feature for the model's input 'y' (its features: x)" in refused(
         example(x=[1.5]), *inputs
     )
+
+
+def row(*fields: str) -> Request:
+    return Request(None, "r.csv:1", values={ONLY_INPUT: Row(map(Cell, fields))})
+
+
+def table(*kinds: str, is_required: bool = True) -> list[Tensor]:
+    return [Tensor(name, kind, (), is_required) for name, kind in zip("abc", kinds, strict=False)]
+
+
+MLFLOW = MLflow("x").MakeClient("127.0.0.1:1")
+
+
+def test_a_row_without_names_is_a_table_by_its_order_or_one_input() -> None:
+    split = body(row("1.5", "2"), *table("FP64", "INT64"), client=MLFLOW)
+    assert split == {"dataframe_split": {"columns": ["a", "b"], "data": [[1.5, 2]]}}
+    assert body(row("1.5", "2"), tensor("x", "DT_FLOAT", -1, 2)) == {"inputs": {"x": [[1.5, 2.0]]}}
+    assert body(row("3"), tensor("x")) == {"inputs": {"x": [3.0]}}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        (table("FP64", "FP64", "FP64"), "the file has no header; write the model's inputs in the first line: a,b,c"),
+        ([tensor("x"), tensor("y")], "write the model's inputs in the first line: x,y"),
+        ([], "write the columns' names in the first line"),
+        ([tensor("x", "BYTES", -1, 3)], "does not fit its shape [-1, 3]"),
+        (table("FP64", "INT64"), "column 'b': 'two' is not an integer"),
+    ],
+)
+def test_a_row_without_names_that_fits_nothing_is_told(inputs: list[Tensor], words: str) -> None:
+    assert words in refused(row("1.5", "two"), *inputs)
+
+
+def test_an_empty_field_is_a_missing_value_only_where_the_server_has_some() -> None:
+    inputs = table("FP64", "DATETIME")
+    values = {"a": Cell(""), "b": Cell(" ")}
+    found = body(Request(None, "r.csv:2", values=values), *inputs, client=MLFLOW)
+    assert found["dataframe_split"]["data"] == [[None, " "]]
+    assert "column 'a': the field is empty, but the model takes an integer; fill it, or leave the row out" in refused(
+        Request(None, "r.csv:2", values={"a": Cell("")}), *table("INT64"), client=MLFLOW
+    )
+    assert "column 'x': the field is empty" in refused(Request(None, "f:1", values={"x": Cell("")}), tensor("x"))
+    optional = table("INT64", is_required=False)
+    found = body(Request(None, "r.csv:2", values={"a": Cell("")}), *optional, client=MLFLOW)
+    assert found["dataframe_split"]["data"] == [[None]]
+
+
+def test_a_column_that_is_no_input_can_be_left_out() -> None:
+    words = refused(Request(None, "f:1", values={"x": Cell("1"), "label": Cell("0")}), tensor("x"))
+    assert "no input 'label' (it takes x); leave the column out with --ignore-columns label" in words
+
+
+def test_an_object_is_json_in_its_field() -> None:
+    found = body(Request(None, "f:1", values={"a": Cell('{"k": [1]}')}), *table("OBJECT"), client=MLFLOW)
+    assert found["dataframe_split"]["data"] == [[{"k": [1]}]]
+    assert "is not JSON" in refused(Request(None, "f:1", values={"a": Cell("{")}), *table("OBJECT"), client=MLFLOW)

@@ -28,7 +28,25 @@ def test_a_directorys_files_are_read_by_name(tmp_path: Path) -> None:
 
 def test_a_directory_without_requests_is_refused(tmp_path: Path) -> None:
     made(tmp_path, "d/.hidden", "")
-    assert "holds no file" in refused(tmp_path / "d")
+    assert "holds no requests file" in refused(tmp_path / "d")
+
+
+def test_files_about_requests_are_left_out_of_a_directory_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("README.md", "readme", "LICENSE.txt", "make.py", "notes.rst"):
+        made(tmp_path, f"d/{name}", "How these requests were made")
+    made(tmp_path, "d/readme.jsonl", '{"a": 1}\n')
+    assert [request.body for request in load(tmp_path / "d")] == [{"a": 1}]
+    assert "README.md is no request and is left out" in caplog.text
+    assert len(caplog.records) == 5
+
+
+@pytest.mark.parametrize("name", ["d/data.parquet", "d/data.xlsx", "d/data.pkl", "d/data.feather"])
+def test_a_table_that_is_not_read_is_named_with_what_to_do(tmp_path: Path, name: str) -> None:
+    path = made(tmp_path, name, b"PAR1")
+    for given in (path, path.parent):
+        assert "is not read; write it as .csv, or as .jsonl" in refused(given)
 
 
 def test_an_empty_file_in_a_directory_is_named(tmp_path: Path) -> None:
