@@ -117,8 +117,14 @@ class Terminal(Observer):
         """Print the result of ``--record``."""
         if not report.blessed:
             self._line("", f"nothing recorded in {path}: the model is not blessed on every image")
+        elif report.record_problem:
+            self.problem(report.record_problem)
         elif self._level >= 1:
             self._line("", f"recorded {plural(report.runs[0].requests.sent, 'request')} and answers in {path}")
+
+    def problem(self, text: str) -> None:
+        """Print why a result could not be written."""
+        self._line("", f"ivdocker: {text}; the verdict stands")
 
     def _summary(self, report: Report, run: RunReport) -> str:
         word = _WORDS[run.verdict].upper()

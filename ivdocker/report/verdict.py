@@ -138,6 +138,8 @@ class Report:
         self.model = model
         self.seconds = seconds
         self.runs = runs
+        self.record_problem: str | None = None
+        """Why the requests and responses of a blessed model could not be recorded."""
         self._asked = asked
 
     def __repr__(self) -> str:

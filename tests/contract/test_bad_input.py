@@ -207,14 +207,3 @@ def test_doctor_without_docker(cli: Cli, no_docker: dict[str, str]) -> None:
     assert done.returncode == 3
     assert "docker: not found" in done.stdout
     assert "to do: " in done.stdout
-
-
-@pytest.mark.parametrize("where", ["--json=nosuch/report.json", "--blessing=file/blessing"])
-def test_a_result_that_cannot_be_written(where: str, engine: Engine, model: ModelFactory, cli: Cli) -> None:
-    """After the verdict, which is told; the exit code is that of a usage error."""
-    (cli.folder / "file").touch()
-    done = cli("validate", model(), "--image", engine.image, "-q", where)
-    assert done.returncode == 2
-    assert "BLESSED" in done.stderr
-    assert "cannot write" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 from ivdocker.cli.commands.common import listed
@@ -18,4 +19,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.name not in {container.name for container, _ in listed(engine, orphans.containers)}:
         raise UsageError(f"no container of ivdocker is named {arguments.name!r}; ivdocker ps lists the names")
     child = engine.start(argv.logs(arguments.name, follow=False), (sys.stdout.fileno(), sys.stderr.fileno()))
-    return 0 if child.pump(bytes, bytes) == 0 else 3
+    # Who closes the pipe has read enough: head, or a pager.
+    return 0 if child.pump(bytes, bytes) in (0, -signal.SIGPIPE) else 3
