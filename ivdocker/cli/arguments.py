@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ivdocker.cli.parser import Parser
 from ivdocker.servers.registry import KINDS
-from ivdocker.text import parse_age, parse_size
+from ivdocker.text import docker_cpus, docker_size, parse_age, parse_size
 
 R = TypeVar("R", bound=tuple[Any, ...])
 
@@ -129,10 +129,10 @@ def _add_container(parser: argparse.ArgumentParser) -> None:
     add("--pull", choices=("missing", "always", "never"), default="missing", help="default: missing")
     add("--env", action=_Variables, default={}, metavar="K[=V]", help="a variable; K alone: from this environment")
     add("--env-file", action="append", type=_file, default=[], dest="env_files", metavar="FILE")
-    add("--memory", metavar="SIZE", help="such as 2g; without extra swap")
-    add("--cpus", metavar="N")
+    add("--memory", type=_typed(docker_size), metavar="SIZE", help="such as 2g or 2Gi; without extra swap")
+    add("--cpus", type=_typed(docker_cpus), metavar="N", help="such as 2, 1.5 or 500m")
     add("--gpus", metavar="all|N")
-    add("--shm-size", metavar="SIZE")
+    add("--shm-size", type=_typed(docker_size), metavar="SIZE", help="such as 1g or 1Gi")
     add("--platform", metavar="OS/ARCH")
     add("--user", metavar="UID[:GID]")
     add("--network", metavar="NETWORK")
@@ -188,7 +188,7 @@ def _add_budgets(parser: argparse.ArgumentParser) -> None:
         type=_typed(parse_size),
         dest="memory_bytes",
         metavar="SIZE",
-        help="peak memory of the server, such as 2g",
+        help="peak memory of the server, such as 2g or 2Gi",
     )
     add("--max-log-errors", type=int, dest="log_errors", metavar="N", help="error lines in the server's log")
 

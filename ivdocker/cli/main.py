@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None, prepare: Prepare = lambda _command, 
     if arguments.command not in COMMANDS:
         given = f"unknown command {arguments.command!r}" if arguments.command else "no command given"
         parser.error(f"{given}; choose one of: {', '.join(COMMANDS)}")
-    parsed = parser_of(arguments.command).parse_args(arguments.arguments)
+    parsed = parser_of(arguments.command).parse_words(arguments.arguments)
 
     def run() -> int:
         _check_working_folder()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 EXIT_USAGE = 2
@@ -18,6 +19,23 @@ class Parser(argparse.ArgumentParser):
         # argparse makes a formatter for each option. To find its width it would import shutil, which takes 3 ms.
         options["formatter_class"] = lambda prog: formatter(prog, width=_columns() - 2)
         super().__init__(**options, allow_abbrev=False)  # type: ignore[arg-type]
+
+    def parse_words(self, words: Sequence[str]) -> argparse.Namespace:
+        """Parse the words of a command line, of which no option may have an empty value."""
+        self._check_values(words)
+        return self.parse_args(words)
+
+    def _check_values(self, words: Sequence[str]) -> None:
+        """An empty value comes from a shell variable that is not set. It must not mean "without this check"."""
+        before = ""
+        for word in words:
+            option, equals, value = word.partition("=")
+            if before == "--" or word == "--":
+                return
+            empty = option if equals and not value.strip() else before if not word.strip() else ""
+            if empty.startswith("-"):
+                self.error(f"{empty} is empty; give it a value (is a shell variable not set?), or leave it out")
+            before = "" if equals else word
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")

@@ -1,11 +1,14 @@
-"""The program's standard streams, which never fail: a closed pipe or a full disk changes no verdict and no exit code."""
+"""The program's standard streams, which never fail: neither a closed pipe nor a full disk changes a verdict."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 def secure() -> None:
@@ -28,18 +31,27 @@ def error_of(stream: TextIO) -> OSError | None:
     return raw.error if isinstance(raw, _Lasting) else None
 
 
+def reader_left(fd: int) -> bool:
+    """Whether the descriptor is a pipe that nobody reads any more."""
+    import select
+
+    poll = select.poll()
+    poll.register(fd, 0)
+    return any(happened & select.POLLERR for _, happened in poll.poll(0))
+
+
 class _Lasting(io.FileIO):
     """A descriptor whose ``write`` raises nothing: what cannot be written is dropped."""
 
     error: OSError | None = None
 
-    def write(self, data: bytes | memoryview, /) -> int:  # type: ignore[override]
+    def write(self, data: Buffer, /) -> int:
         try:
             while (written := super().write(data)) is None:
                 _wait_for(self.fileno())
         except OSError as error:
             self.error = error
-            return len(data)
+            return memoryview(data).nbytes
         return written
 
 

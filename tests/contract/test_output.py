@@ -92,10 +92,12 @@ def test_a_log_whose_reader_has_enough_is_no_failure(
     with cli.start("serve", model(log_mb=4), "--image", engine.image) as server:
         assert server.stdout is not None
         server.stdout.readline()
-        (name,) = engine.containers()
-        assert in_shell('ivdocker "$@" 2>&1 | head -n 1', tmp_path, "logs", name) == 0
-        server.send_signal(signal.SIGINT)
-        server.communicate(timeout=60)
+        try:
+            (name,) = engine.containers()
+            assert in_shell('ivdocker "$@" 2>&1 | head -n 1', tmp_path, "logs", name) == 0
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.communicate(timeout=60)
 
 
 # The places of results are checked before the run
@@ -145,9 +147,7 @@ def test_a_working_folder_that_was_deleted_is_told_before_the_run(
     assert engine.calls("run") == []
 
 
-def test_a_disk_that_fills_up_during_the_run_changes_no_verdict(
-    engine: Engine, model: ModelFactory, cli: Cli
-) -> None:
+def test_a_disk_that_fills_up_during_the_run_changes_no_verdict(engine: Engine, model: ModelFactory, cli: Cli) -> None:
     done = cli("validate", model(), "--image", engine.image, "--json", "/dev/full", "--blessing", "blessing")
     assert done.returncode == 0
     assert "cannot write the report to '/dev/full': No space left on device; the verdict stands" in done.stderr
