@@ -5,10 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from typing import Any, TextIO
 
 
 def secure() -> None:
@@ -45,7 +42,7 @@ class _Lasting(io.FileIO):
 
     error: OSError | None = None
 
-    def write(self, data: Buffer, /) -> int:
+    def write(self, data: Any, /) -> int:
         try:
             while (written := super().write(data)) is None:
                 _wait_for(self.fileno())

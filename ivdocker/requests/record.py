@@ -118,7 +118,7 @@ class Recording:
             self._file.write(line)
 
     def keep(self) -> str | None:
-        """Move the file to its place, where it replaces one of that name. Return why that failed, None if it did not."""
+        """Move the file to its place; it replaces a file of that name. Return why that failed, None if it did not."""
         assert self._file
         with self._writing():
             self._file.flush()

@@ -120,7 +120,6 @@ PLACES = {
     "--blessing=file/blessing": ["--blessing", "is a file"],
     "--evidence=file/evidence": ["--evidence", "is a file"],
     "--warmup=file/warm": ["--warmup", "is a file"],
-    "--json=/proc/nosuch.json": ["--json", "/proc"],
 }
 
 

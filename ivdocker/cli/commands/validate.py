@@ -15,7 +15,6 @@ from ivdocker.validation.validate import validate
 def run(arguments: argparse.Namespace) -> int:
     """Return the verdict's exit code. Raises UsageError, GracefulShutdown."""
     show_log(arguments)
-    check_places(arguments)
     options, checks = run_options(arguments), record_from(Checks, arguments)
     if arguments.dry_run:
         from ivdocker.validation.dry_run import commands
@@ -24,6 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
         for line in commands(subject, options, checks, arguments.requests, arguments.synthesize, arguments.seed):
             print(line)
         return 0
+    check_places(arguments)
     report = validate(
         arguments.model,
         images=arguments.images,
