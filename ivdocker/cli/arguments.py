@@ -68,14 +68,14 @@ def _validate(parser: argparse.ArgumentParser) -> None:
     add("--find-memory", action="store_true", help="find the smallest --memory under which it loads and answers")
     add("--dry-run", action="store_true", help="print the commands and do nothing")
     _add_container(parser)
-    _add_verbosity(parser)
+    _add_verbosity(parser, "show requests and answers too", "show only the verdict, with its cause in one line")
 
 
 def _serve(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     parser.add_argument("--image", required=True, metavar="IMAGE", help="the server image")
     _add_container(parser)
-    _add_verbosity(parser)
+    _add_verbosity(parser, "show the engine's messages too", "show only the curl line, and errors")
 
 
 def _logs(parser: argparse.ArgumentParser) -> None:
@@ -193,10 +193,10 @@ def _add_budgets(parser: argparse.ArgumentParser) -> None:
     add("--max-log-errors", type=int, dest="log_errors", metavar="N", help="error lines in the server's log")
 
 
-def _add_verbosity(parser: argparse.ArgumentParser) -> None:
+def _add_verbosity(parser: argparse.ArgumentParser, verbose: str, quiet: str) -> None:
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("-v", "--verbose", action="store_true", help="show requests and answers too")
-    group.add_argument("-q", "--quiet", action="store_true", help="show only the verdict")
+    group.add_argument("-v", "--verbose", action="store_true", help=verbose)
+    group.add_argument("-q", "--quiet", action="store_true", help=quiet)
 
 
 def _typed(read: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -285,9 +285,9 @@ COMMANDS = {
         _logs,
     ),
     "prune": Command(
-        "remove ivdocker's containers whose owner is gone",
-        "Remove ivdocker's containers whose owner is gone. Containers whose owner lives, and"
-        " containers that ivdocker did not make, are not touched.",
+        "remove ivdocker's containers and networks whose owner is gone",
+        "Remove ivdocker's containers and networks whose owner is gone. Those whose owner lives, and those that"
+        " ivdocker did not make, are not touched; those that --keep left are named, and removed with --all.",
         _prune,
     ),
 }

@@ -19,7 +19,7 @@ from typing import NoReturn
 from ivdocker import __version__
 from ivdocker.cli import streams
 from ivdocker.cli.arguments import COMMANDS, parser_of
-from ivdocker.cli.parser import Parser
+from ivdocker.cli.parser import Parser, did_you_mean
 from ivdocker.cli.prepare import prepare
 from ivdocker.errors import GracefulShutdown, InfraValidationError, UsageError
 
@@ -46,7 +46,9 @@ def main(argv: Sequence[str] | None = None, prepare: Prepare = lambda _command, 
     parser = _parser()
     arguments = parser.parse_args(words)
     if arguments.command not in COMMANDS:
-        given = f"unknown command {arguments.command!r}" if arguments.command else "no command given"
+        given = "no command given"
+        if arguments.command:
+            given = f"unknown command {arguments.command!r}{did_you_mean(arguments.command, COMMANDS)}"
         parser.error(f"{given}; choose one of: {', '.join(COMMANDS)}")
     parsed = parser_of(arguments.command).parse_words(arguments.arguments)
 

@@ -79,6 +79,8 @@ class RunReport:
         """The failures of the earlier attempts."""
         self.kept: str | None = None
         """The name of the container that ``keep`` left in place."""
+        self.kept_runs = False
+        """Whether that container still runs."""
         self.kept_network = False
         """Whether that container has its own network, with the same name."""
         self.engine_program = "docker"

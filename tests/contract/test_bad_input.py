@@ -51,6 +51,11 @@ def assert_refused(done: Finished, exit_code: int, *words: str) -> None:
     ("args", "words"),
     [
         ([], ["no command given"]),
+        (["validte"], ["unknown command 'validte'", "did you mean validate?"]),
+        (["validate", "m", "--imgae", IMAGE], ["--imgae", "did you mean --image?"]),
+        (["serve", "m", "--imgae=x"], ["--imgae=x", "did you mean --image?"]),
+        (["validate", "/", "--image", IMAGE], ["'/'", "root of this machine's files"]),
+        (["validate", "m/../../../../../../..//", "--image", IMAGE], ["root of this machine's files"]),
         (["nosuchcommand"], ["nosuchcommand"]),
         (["validate"], ["MODEL"]),
         (["validate", "m"], ["--image", "--spec"]),

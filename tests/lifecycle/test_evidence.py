@@ -7,6 +7,9 @@ import secrets
 import shlex
 import signal
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.conftest import Cli, Engine, ModelFactory, wait_until
 from tests.lifecycle.conftest import Start
@@ -68,6 +71,24 @@ def test_keep_leaves_a_container_that_failed_and_says_how_to_look_into_it(
         assert f"docker rm --force --volumes {name}" in done.stderr
         assert f"would remove {name}" not in cli("prune", "--dry-run").stdout
         assert f"would remove {name}" in cli("prune", "--dry-run", "--all").stdout
+    finally:
+        engine.docker("rm", "--force", "--volumes", name)
+
+
+@pytest.mark.parametrize(
+    ("standin", "look"), [({"exit_during_load": 3}, "docker cp"), ({"hang_load": True}, "docker exec -it")]
+)
+def test_keep_names_a_command_that_works_on_what_is_left(
+    standin: dict[str, Any], look: str, engine: Engine, cli: Cli, model: ModelFactory
+) -> None:
+    """Nothing can be run in a container that has ended."""
+    done = cli("validate", model(**standin), f"--image={engine.image}", "--keep", "--timeout=2")
+    (name,) = engine.containers()
+    try:
+        (line,) = [line for line in done.stderr.splitlines() if "look into the container" in line]
+        assert f"; {look} {name}" in line
+        assert f"left {name}, which --keep left; ivdocker prune --all removes it" in cli("prune").stdout
+        assert engine.containers() == [name]
     finally:
         engine.docker("rm", "--force", "--volumes", name)
 
