@@ -20,6 +20,7 @@ from ivdocker.container.network import OfflineNetwork
 from ivdocker.container.options import GRACE_S, RunOptions
 from ivdocker.container.plan import Server, container_spec, server_of
 from ivdocker.container.signals import guard
+from ivdocker.container.similar_images import with_similar
 from ivdocker.container.state import End, State
 from ivdocker.container.usage import IdleGauge, UsageWatch
 from ivdocker.container.watch import ContainerWatch
@@ -139,7 +140,8 @@ class Container:
         try:
             self._acquire()
         except BaseException as error:
-            self._start_error = failed = judge.start_error(error, self._binary.image)
+            failed = with_similar(judge.start_error(error, self._binary.image), self._binary.image, self._engine)
+            self._start_error = failed
             # The start is over: stop() in another thread waits for this event.
             self._start_is_over.set()
             self.stop()

@@ -230,6 +230,19 @@ def test_an_image_that_is_not_there(pull: str, engine: Engine, model: ModelFacto
     assert engine.containers() == []
 
 
+@pytest.mark.parametrize("tag", ["", ":nosuch"])
+@pytest.mark.parametrize("command", ["validate", "serve"])
+def test_an_image_with_another_tag_is_named(
+    command: str, tag: str, engine: Engine, model: ModelFactory, cli: Cli
+) -> None:
+    image = engine.image.partition(":")[0]
+    done = cli(command, model(), "--image", image + tag, "--pull=never")
+    assert done.returncode == 3
+    assert "image-not-found" in done.stderr
+    assert re.search(rf"did you mean .*{engine.image}.*, which is on this machine\?", done.stderr)
+    assert (f"{image!r} has no tag, which means {image}:latest" in done.stderr) == (not tag)
+
+
 def test_an_image_name_that_docker_refuses(engine: Engine, model: ModelFactory, cli: Cli) -> None:
     done = validate(cli, model(), "Tensorflow/Serving:1")
     assert_no_verdict(done, "image-not-found", "not a valid image name", "lowercase")
@@ -253,6 +266,14 @@ def test_without_a_verdict_the_report_is_written_all_the_same(
 def test_serve_without_docker(model: ModelFactory, cli: Cli, no_docker: dict[str, str]) -> None:
     done = cli("serve", model(), "--image", IMAGE, "-q", env=no_docker)
     assert_refused(done, 3, "engine-missing", "docker: not found")
+
+
+def test_doctor_does_not_recommend_itself(engine: Engine, cli: Cli) -> None:
+    del engine
+    done = cli("doctor", env={"DOCKER_HOST": "unix:///nowhere.sock"})
+    assert done.returncode == 3
+    assert "engine-unreachable" in done.stdout
+    assert "doctor" not in done.stdout
 
 
 def test_doctor_without_docker(cli: Cli, no_docker: dict[str, str]) -> None:

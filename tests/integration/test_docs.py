@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -75,7 +76,7 @@ def test_the_documents_name_models_and_images_that_are_there() -> None:
         for line in re.findall(r"\bivdocker (?:validate|serve) (?!\.)[^`|\n]*", document.read_text("utf-8")):
             model, *options = line.split()[2:]
             assert model.isupper() or (ROOT / model).is_dir() or is_made(model, document), f"{document}: {line}"
-            for option, image in zip(options, options[1:], strict=False):
+            for option, image in itertools.pairwise(options):
                 if option in ("--image", "--against"):
                     assert image.isupper() or image in built or image.startswith("tensorflow/serving:"), image
 
