@@ -113,11 +113,30 @@ def test_dry_run_prints_the_commands_and_calls_nobody(
     assert done.returncode == 0
     commands = [shlex.split(line) for line in done.stdout.splitlines()]
     assert [words[:2] for words in commands if words[0] == "docker"] == [
+        ["docker", "image"],
         ["docker", "run"],
         ["docker", "stop"],
         ["docker", "rm"],
     ]
     assert sum(words[0] == "curl" for words in commands) == 2
+    assert engine.journal() == []
+
+
+@pytest.mark.parametrize("engine", ["fake"], indirect=True)
+@pytest.mark.parametrize(
+    ("options", "verbs"),
+    [
+        (["--pull=always"], ["pull", "run", "stop", "rm"]),
+        (["--pull=never"], ["run", "stop", "rm"]),
+        (["--pull=never", "--offline"], ["network", "run", "stop", "rm", "network"]),
+    ],
+)
+def test_dry_run_prints_the_pull_and_the_network_that_the_run_would_make(
+    options: list[str], verbs: list[str], engine: Engine, cli: Cli, model: ModelFactory
+) -> None:
+    done = cli("validate", model(), f"--image={engine.image}", "--dry-run", *options)
+    words = [line.split() for line in done.stdout.splitlines()]
+    assert [line[1] for line in words if line[0] == "docker"] == verbs
     assert engine.journal() == []
 
 

@@ -18,6 +18,7 @@ def read(source: Source) -> Iterator[Request]:
         text = (_decode(line, where) for where, line in numbered_lines(stream, source.name))
         rows = csv.reader(text, strict=True)
         names: list[str] = []
+        count = 0
         try:
             for row in rows:
                 where = f"{source.name}:{rows.line_num}"
@@ -28,9 +29,12 @@ def read(source: Source) -> Iterator[Request]:
                     continue
                 if len(row) != len(names):
                     raise UsageError(f"{where}: the number of fields is {len(row)}, but the header has {len(names)}")
+                count += 1
                 yield Request(None, where, values=dict(zip(names, map(Cell, row), strict=True)))
         except csv.Error as error:
             raise UsageError(f"{source.name}:{rows.line_num}: not valid CSV ({error})") from None
+        if names and not count:
+            raise UsageError(f"{source.name} has a header and no row; write each request as a row below the header")
 
 
 def _header(row: list[str], where: str) -> list[str]:

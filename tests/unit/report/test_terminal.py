@@ -150,6 +150,25 @@ def test_of_many_failures_the_first_are_shown() -> None:
     assert len(shown_failures) == 20
 
 
+class Pieces(io.StringIO):
+    """Remembers each piece that is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.pieces.append(text)
+        return super().write(text)
+
+
+def test_a_line_is_written_with_its_end_so_that_a_signal_leaves_no_half_line() -> None:
+    stream = Pieces()
+    shown(stream, FAILURE)
+    assert stream.pieces
+    assert all(piece.endswith("\n") for piece in stream.pieces)
+
+
 def test_how_many_more_failed_is_said() -> None:
     stream = io.StringIO()
     terminal = Terminal(stream)

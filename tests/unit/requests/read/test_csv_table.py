@@ -24,7 +24,7 @@ def test_each_row_of_a_table_is_a_request(tmp_path: Path) -> None:
     ("content", "words"),
     [
         ("", "is empty"),
-        ("x,y\n", "is empty"),
+        ("x,y\n", "has a header and no row; write each request as a row"),
         ("x,y\n1,2\n3\n", "r.csv:3: the number of fields is 1, but the header has 2"),
         ("x,y\n1,2,3\n", "r.csv:2: the number of fields is 3, but the header has 2"),
         ("x,,y\n1,2,3\n", "r.csv:1: column 2 of the header has no name"),
