@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ivdocker import clock, http
 from ivdocker.ahead import Ahead
-from ivdocker.container import judge, labels, removal, session
+from ivdocker.container import judge, labels, removal, session, similar_images
 from ivdocker.container.addresses import addresses
 from ivdocker.container.arrival import Arrival
 from ivdocker.container.launch import Launch
@@ -20,7 +20,6 @@ from ivdocker.container.network import OfflineNetwork
 from ivdocker.container.options import GRACE_S, RunOptions
 from ivdocker.container.plan import Server, container_spec, server_of
 from ivdocker.container.signals import guard
-from ivdocker.container.similar_images import with_similar
 from ivdocker.container.state import End, State
 from ivdocker.container.usage import IdleGauge, UsageWatch
 from ivdocker.container.watch import ContainerWatch
@@ -140,8 +139,7 @@ class Container:
         try:
             self._acquire()
         except BaseException as error:
-            failed = with_similar(judge.start_error(error, self._binary.image), self._binary.image, self._engine)
-            self._start_error = failed
+            self._start_error = failed = similar_images.start_error(error, self._binary.image, self._engine)
             # The start is over: stop() in another thread waits for this event.
             self._start_is_over.set()
             self.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ivdocker.container import judge
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.errors import EnvironmentFailed, Failure, InfraValidationError
 
@@ -12,8 +13,9 @@ _LIST_S = 5.0
 _SHOWN = 3
 
 
-def with_similar(error: InfraValidationError | None, image: str, engine: Engine) -> InfraValidationError | None:
-    """The same error, with such images in its hint. Asks the engine, if the image was not found."""
+def start_error(raised: BaseException, image: str, engine: Engine) -> InfraValidationError | None:
+    """As :func:`judge.start_error`, with such images in the hint. Asks the engine, if the image was not found."""
+    error = judge.start_error(raised, image)
     failure = error.failure if error else None
     if failure is None or failure.code not in _CODES:
         return error
