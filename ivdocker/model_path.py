@@ -89,6 +89,8 @@ def locate(model: str | bytes | os.PathLike[str]) -> ModelPath:
         raise UsageError(f"model {text!r} is a symbolic link to {os.readlink(path)!r}, which does not exist")
     if not os.path.isdir(path):
         raise UsageError(f"model {text!r} is a file; give the folder it is in")
+    if os.path.samefile(path, os.sep):
+        raise UsageError(f"model {text!r} is the root of this machine's files; give the model's folder")
     try:
         path.encode()
     except UnicodeEncodeError:

@@ -38,12 +38,48 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgtp])i?b?|(b))?", re.IGNORECASE)
+_CPUS = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(m?)")
+
+
 def parse_size(text: str) -> int:
-    """Read a size in docker's notation (``512m``, ``2g``, ``1.5GB``; powers of 1024) as bytes. Raises ValueError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", text.strip().lower())
+    """Read a size in docker's notation (``512m``, ``2g``, ``1.5GB``) or Kubernetes' (``512Mi``, ``2Gi``) as bytes.
+
+    All are powers of 1024, as docker counts. Raises ValueError.
+    """
+    number, unit = _size(text)
+    return int(float(number) * 1024 ** "bkmgtp".index(unit or "b"))
+
+
+def docker_size(text: str) -> str:
+    """The same size as docker and podman write it: ``2Gi`` is ``2g``. Raises ValueError, also for 0: to docker that is
+    no limit."""
+    if not parse_size(text):
+        raise ValueError(
+            f"{text!r} would be no limit; leave the option out for that, or write a size such as 512m or 2g"
+        )
+    return "".join(_size(text))
+
+
+def docker_cpus(text: str) -> str:
+    """Read a number of CPUs as docker writes it (``1.5``) or Kubernetes (``1500m``). Returns docker's notation. Raises
+    ValueError, also for 0: to docker that is no limit."""
+    match = _CPUS.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is not a size; write it as docker does: 512m, 2g")
-    return int(float(match[1]) * 1024 ** "bkmgt".index(match[2] or "b"))
+        raise ValueError(f"{text!r} is not a number of CPUs; write 2, 1.5 or 500m")
+    count = float(match[1]) / (1000 if match[2] else 1)
+    if not count:
+        raise ValueError(f"{text!r} would be no limit; leave the option out for that, or write 2, 1.5 or 500m")
+    return f"{count:g}" if match[2] else match[1]
+
+
+def _size(text: str) -> tuple[str, str]:
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(
+            f"{text!r} is not a size; write it as docker does (512m, 2g) or as Kubernetes does (512Mi, 2Gi)"
+        )
+    return match[1], (match[2] or match[3] or "").lower()
 
 
 def size_text(size_bytes: int) -> str:

@@ -82,3 +82,11 @@ setup_venv() {
     printf '%s\n' "$wanted" >"$venv/installed-for"
     say "$("$venv/bin/python" --version) with ivdocker[$1] in $venv, $(($(now) - started)) s"
 }
+
+# Every script answers --help with the comment at its beginning.
+case ${1:-} in
+-h | --help)
+    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+    exit 0
+    ;;
+esac

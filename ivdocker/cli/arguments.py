@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ivdocker.cli.parser import Parser
 from ivdocker.servers.registry import KINDS
-from ivdocker.text import parse_age, parse_size
+from ivdocker.text import docker_cpus, docker_size, parse_age, parse_size
 
 R = TypeVar("R", bound=tuple[Any, ...])
 
@@ -69,14 +69,14 @@ def _validate(parser: argparse.ArgumentParser) -> None:
     add("--find-memory", action="store_true", help="find the smallest --memory under which it loads and answers")
     add("--dry-run", action="store_true", help="print the commands and do nothing")
     _add_container(parser)
-    _add_verbosity(parser)
+    _add_verbosity(parser, "show requests and answers too", "show only the verdict, with its cause in one line")
 
 
 def _serve(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     parser.add_argument("--image", required=True, metavar="IMAGE", help="the server image")
     _add_container(parser)
-    _add_verbosity(parser)
+    _add_verbosity(parser, "show the engine's messages too", "show only the curl line, and errors")
 
 
 def _logs(parser: argparse.ArgumentParser) -> None:
@@ -130,10 +130,10 @@ def _add_container(parser: argparse.ArgumentParser) -> None:
     add("--pull", choices=("missing", "always", "never"), default="missing", help="default: missing")
     add("--env", action=_Variables, default={}, metavar="K[=V]", help="a variable; K alone: from this environment")
     add("--env-file", action="append", type=_file, default=[], dest="env_files", metavar="FILE")
-    add("--memory", metavar="SIZE", help="such as 2g; without extra swap")
-    add("--cpus", metavar="N")
+    add("--memory", type=_typed(docker_size), metavar="SIZE", help="such as 2g or 2Gi; without extra swap")
+    add("--cpus", type=_typed(docker_cpus), metavar="N", help="such as 2, 1.5 or 500m")
     add("--gpus", metavar="all|N")
-    add("--shm-size", metavar="SIZE")
+    add("--shm-size", type=_typed(docker_size), metavar="SIZE", help="such as 1g or 1Gi")
     add("--platform", metavar="OS/ARCH")
     add("--user", metavar="UID[:GID]")
     add("--network", metavar="NETWORK")
@@ -226,7 +226,7 @@ def _add_budgets(parser: argparse.ArgumentParser) -> None:
         type=_typed(parse_size),
         dest="memory_bytes",
         metavar="SIZE",
-        help="peak memory of the server, such as 2g",
+        help="peak memory of the server, such as 2g or 2Gi",
     )
     _add_log_errors(add)
 
@@ -243,10 +243,10 @@ def _add_log_errors(add: Callable[..., object]) -> None:
     )
 
 
-def _add_verbosity(parser: argparse.ArgumentParser) -> None:
+def _add_verbosity(parser: argparse.ArgumentParser, verbose: str, quiet: str) -> None:
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("-v", "--verbose", action="store_true", help="show requests and answers too")
-    group.add_argument("-q", "--quiet", action="store_true", help="show only the verdict")
+    group.add_argument("-v", "--verbose", action="store_true", help=verbose)
+    group.add_argument("-q", "--quiet", action="store_true", help=quiet)
 
 
 def _typed(read: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -339,9 +339,9 @@ COMMANDS = {
         _logs,
     ),
     "prune": Command(
-        "remove ivdocker's containers whose owner is gone",
-        "Remove ivdocker's containers whose owner is gone. Containers whose owner lives, and"
-        " containers that ivdocker did not make, are not touched.",
+        "remove ivdocker's containers and networks whose owner is gone",
+        "Remove ivdocker's containers and networks whose owner is gone. Those whose owner lives, and those that"
+        " ivdocker did not make, are not touched; those that --keep left are named, and removed with --all.",
         _prune,
     ),
 }

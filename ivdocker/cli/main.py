@@ -7,7 +7,6 @@ It parses the command line first, and then imports ``commands/NAME.py`` with eve
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
 import os
 import signal
@@ -18,8 +17,9 @@ from importlib import import_module
 from typing import NoReturn
 
 from ivdocker import __version__
+from ivdocker.cli import streams
 from ivdocker.cli.arguments import COMMANDS, parser_of
-from ivdocker.cli.parser import Parser
+from ivdocker.cli.parser import Parser, did_you_mean
 from ivdocker.cli.prepare import prepare
 from ivdocker.errors import GracefulShutdown, InfraValidationError, UsageError
 
@@ -41,14 +41,19 @@ def main(argv: Sequence[str] | None = None, prepare: Prepare = lambda _command, 
 
     The context manager ``prepare`` is entered when the arguments are valid, before the command is imported and run.
     """
+    words = sys.argv[1:] if argv is None else argv
+    _withdraw_blessing(words)
     parser = _parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(words)
     if arguments.command not in COMMANDS:
-        given = f"unknown command {arguments.command!r}" if arguments.command else "no command given"
+        given = "no command given"
+        if arguments.command:
+            given = f"unknown command {arguments.command!r}{did_you_mean(arguments.command, COMMANDS)}"
         parser.error(f"{given}; choose one of: {', '.join(COMMANDS)}")
-    parsed = parser_of(arguments.command).parse_args(arguments.arguments)
+    parsed = parser_of(arguments.command).parse_words(arguments.arguments)
 
     def run() -> int:
+        _check_working_folder()
         with prepare(arguments.command, parsed):
             command = import_module(f"ivdocker.cli.commands.{arguments.command}")
             return int(command.run(parsed))
@@ -60,6 +65,7 @@ def run_and_exit() -> NoReturn:
     """Run main and exit at once: Python's normal cleanup of 400 modules would take 50 ms for nothing."""
     # Imports create almost no garbage. Without this the search for it takes 12 to 28 ms (60 and 30 pairs of runs).
     gc.set_threshold(200_000)
+    streams.secure()
     try:
         exit_code = main(prepare=prepare)
     except SystemExit as error:
@@ -69,11 +75,28 @@ def run_and_exit() -> NoReturn:
     except _Signalled as error:
         exit_code = 128 + error.signum
     _deafen()
-    # A stream that was closed before the start is None.
-    with contextlib.suppress(OSError, AttributeError):
-        sys.stdout.flush()
-        sys.stderr.flush()
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(exit_code)
+
+
+def _withdraw_blessing(words: Sequence[str]) -> None:
+    """Remove the blessing of an earlier run, also if the rest of the command line is wrong, or a signal comes."""
+    if "validate" not in words[:1] or not {"--dry-run", "--help", "-h"}.isdisjoint(words):
+        return
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        option, equals, value = word.partition("=")
+        if option == "--blessing" and (folder := value if equals else following):
+            from ivdocker.report.blessing import withdraw
+
+            withdraw(folder)
+
+
+def _check_working_folder() -> None:
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UsageError(f"the working folder cannot be used ({error.strerror}): change to one that exists") from None
 
 
 def _parser() -> Parser:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ivdocker import clock, http
 from ivdocker.ahead import Ahead
-from ivdocker.container import judge, labels, last_look, removal, session
+from ivdocker.container import judge, labels, last_look, removal, session, similar_images
 from ivdocker.container.arrival import Arrival
 from ivdocker.container.launch import Launch
 from ivdocker.container.listening import Listening
@@ -137,7 +137,7 @@ class Container:
         try:
             self._acquire()
         except BaseException as error:
-            self._start_error = failed = judge.start_error(error, self._binary.image)
+            self._start_error = failed = similar_images.start_error(error, self._binary.image, self._engine)
             # The start is over: stop() in another thread waits for this event.
             self._start_is_over.set()
             self.stop()

@@ -25,7 +25,8 @@ class RunOptions(NamedTuple):
     - ``engine``: ``docker``, ``podman``, or the path of either. ``pull``: when to pull the image.
     - ``env``: environment variables. They may be secrets: docker gets the values through its environment, not through
       its command line. ``env_files``: files of variables, which docker reads.
-    - ``memory``, ``shm_size``: sizes in docker's notation (``2g``). ``cpus``: a number (``1.5``). ``gpus``,
+    - ``memory``, ``shm_size``: sizes in docker's notation (``2g``) or Kubernetes' (``2Gi``). ``cpus``: a number
+      (``1.5``, ``1500m``). ``gpus``,
       ``platform``, ``user``, ``network``: as for docker run. ``docker_args``: more flags of docker run.
     - ``hardened``: no capabilities and no new privileges, a read-only root, a limited number of processes.
       ``offline``: the container reaches nothing outside this machine.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ivdocker import clock
 from ivdocker.container import docker_py, labels
 from ivdocker.container.docker_py import RunParams
+from ivdocker.container.limits import as_docker_writes
 from ivdocker.container.options import RunOptions
 from ivdocker.container.publish import publish_address
 from ivdocker.engine.argv import ContainerSpec, Port
@@ -80,6 +81,7 @@ def container_spec(
     The parameters of ``MakeDockerRunParams`` are read by :mod:`ivdocker.container.docker_py`. Where the user's options
     speak too, they win.
     """
+    options = as_docker_writes(options)
     located = locate(model)
     given = binary.MakeDockerRunParams(model_path=located.location, needs_mount=not located.is_uri)
     params = docker_py.read(given, located.location, engine.dialect)

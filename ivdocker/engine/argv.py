@@ -153,6 +153,15 @@ def image_inspect(image: str) -> list[str]:
     return ["image", "inspect", image]
 
 
+def images() -> list[str]:
+    """List the names of the images on the engine's machine."""
+    return ["images", "--format={{.Repository}}:{{.Tag}}"]
+
+
+def info() -> list[str]:
+    return ["info", "--format={{json .}}"]
+
+
 def version() -> list[str]:
     return ["version", "--format={{json .}}"]
 

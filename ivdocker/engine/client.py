@@ -250,6 +250,17 @@ class Engine:
         self._check_not_found(words, result)
         return None
 
+    def images(self, *, timeout_s: float) -> list[str]:
+        """The names of the images on the engine's machine, each with its tag. Raises EngineError."""
+        names = self._call(argv.images(), timeout_s=timeout_s).stdout.decode("utf-8", "replace").split()
+        return [name for name in names if "<none>" not in name]
+
+    def info(self, *, timeout_s: float) -> parse.EngineInfo:
+        """What the engine can do on its machine. Raises EngineError."""
+        words = argv.info()
+        result = self._call(words, timeout_s=timeout_s)
+        return self._parsed(words, lambda: parse.info(result.stdout))
+
     def version(self, *, timeout_s: float | None = None) -> parse.EngineVersion:
         """The versions of client and engine. Raises EngineError, also if the client runs but no engine answers."""
         words = argv.version()

@@ -98,6 +98,16 @@ class EngineVersion(NamedTuple):
     platform: str
 
 
+class EngineInfo(NamedTuple):
+    """What the engine can do on its machine. ``limits``: whether it can limit memory and CPU. ``runtimes``: docker's
+    programs that run containers. ``root``: the folder of images and containers. ``warnings``: what it misses."""
+
+    limits: Mapping[str, bool]
+    runtimes: tuple[str, ...]
+    root: str
+    warnings: tuple[str, ...]
+
+
 class Listed(NamedTuple):
     """A container as ``ps`` lists it, or a network as ``network ls`` does.
 
@@ -210,6 +220,23 @@ def version(output: bytes, dialect: Dialect) -> EngineVersion:
         api=str(server.get("apiversion") or ""),
         platform=f"{server.get('os') or system}/{server.get('arch') or machine}",
     )
+
+
+def info(output: bytes) -> EngineInfo:
+    """Read the output of ``info``: docker's keys, or podman's, which has them in groups. Raises Unreadable."""
+    with _reading("info"):
+        record = json.loads(output)
+        host, store = record.get("host") or {}, record.get("store") or {}
+        found = host.get("cgroupControllers") or ()
+        return EngineInfo(
+            limits={
+                "memory": bool(record.get("MemoryLimit", "memory" in found)),
+                "CPU": bool(record.get("CpuCfsQuota", record.get("CPUCfsQuota", "cpu" in found))),
+            },
+            runtimes=tuple(record.get("Runtimes") or ()),
+            root=str(record.get("DockerRootDir") or store.get("graphRoot") or ""),
+            warnings=tuple(map(str, record.get("Warnings") or ())),
+        )
 
 
 def _listed(record: Mapping[str, Any]) -> Listed:

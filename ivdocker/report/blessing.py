@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ivdocker.errors import UsageError
-from ivdocker.report.verdict import Verdict
+from ivdocker.report.places import check_folder
+
+if TYPE_CHECKING:
+    from ivdocker.report.verdict import Verdict
 
 BLESSED = "INFRA_BLESSED"
 NOT_BLESSED = "INFRA_NOT_BLESSED"
+
+
+def withdraw(folder: str) -> None:
+    """Remove the blessing of an earlier run, before anything else is done: however this run ends, it is out of date."""
+    for name in (BLESSED, NOT_BLESSED):
+        with suppress(OSError, ValueError):
+            os.unlink(os.path.join(folder, name))
+
+
+def check_blessing(option: str, folder: str) -> None:
+    """Raises UsageError if the blessing cannot be written, or if an earlier run's could not be removed."""
+    check_folder(option, folder)
+    for name in (BLESSED, NOT_BLESSED):
+        if os.path.lexists(os.path.join(folder, name)):
+            raise UsageError(f"{option} {folder!r}: the {name} of an earlier run cannot be removed; remove it by hand")
 
 
 def write_blessing(folder: str | os.PathLike[str], verdict: Verdict) -> None:

@@ -28,7 +28,8 @@ _WORDS = {"blessed": "blessed", "not_blessed": "not blessed", "no_verdict": "no 
 
 
 class Terminal(Observer):
-    """Prints stages and verdicts. ``level``: 0 verdicts only, 1 also stages (default), 2 also requests and responses.
+    """Prints stages and verdicts. ``level``: 0 the verdicts alone, 1 also stages and causes (default), 2 also requests
+    and responses.
 
     With several images each line begins with the image.
     """
@@ -54,19 +55,26 @@ class Terminal(Observer):
 
     def stage(self, image: str, stage: str, seconds: float, text: str) -> None:
         """Print a completed stage."""
-        self._asked.pop(image, None)
+        self._asked_all(image)
         if self._level >= 1:
             self._line(image, f"{stage:<8} {seconds:7.2f} s  {text}")
 
     def outcome(self, image: str, outcome: RequestResult) -> None:
-        """Print a request and its response (level 2: all, else the first 20 that failed), and the progress."""
+        """Print a request and its response (level 2: all, level 1: the first 20 that failed), and the progress."""
         asked = self._asked.setdefault(image, _Progress())
         asked.count(outcome)
-        if self._level == 2 or (outcome.failure and asked.failed <= _FAILURES_SHOWN):
+        if self._level == 2 or (self._level == 1 and outcome.failure and asked.failed <= _FAILURES_SHOWN):
             self._show(image, outcome)
         if self._level == 1 and asked.sent != self._requests and asked.is_time():
             of = f" of {self._requests}" if self._requests else ""
             self._line(image, f"{'query':<8} {asked.watch.seconds:7.2f} s  {asked.sent}{of} requests sent")
+
+    def _asked_all(self, image: str) -> None:
+        """After the last request: say how many failures were not shown."""
+        asked = self._asked.pop(image, None)
+        if asked and self._level == 1 and asked.failed > _FAILURES_SHOWN:
+            more = plural(asked.failed - _FAILURES_SHOWN, "more request")
+            self._line(image, f"{'query':<8} {'':10}  {more} failed; -v shows all")
 
     def _show(self, image: str, outcome: RequestResult) -> None:
         shown = outcome.failure.message if outcome.failure else _short(outcome.answer)
@@ -76,6 +84,7 @@ class Terminal(Observer):
 
     def measured(self, run: RunReport) -> None:
         """Print the figures of a run."""
+        self._asked_all(run.image)
         if self._level >= 1:
             self._line(run.image, f"measured {'':10}  {', '.join(_figures(run))}")
         if self._level >= 2:
@@ -103,25 +112,33 @@ class Terminal(Observer):
 
     def failed_attempt(self, image: str, attempt: int, failure: Failure) -> None:
         """Print the failure of an attempt that another attempt will follow."""
-        self._line(image, f"attempt {attempt} failed: {failure.code}: {failure.message}; trying again")
+        if self._level >= 1:
+            self._line(image, f"attempt {attempt} failed: {failure.code}: {failure.message}; trying again")
 
     def finished(self, report: Report) -> None:
-        """Print each image's verdict, and after a failure its cause and what to do."""
+        """Print each image's verdict, and after a failure (level 1) what to do and the log around the cause."""
         for run in report.runs:
             self._line("", self._summary(report, run), _COLOURS[run.verdict])
             if run.memory_search and run.memory_search.smallest_bytes:
                 smallest = run.memory_search.smallest_bytes >> 20
                 self._line("", f"  smallest memory limit under which it loads and answers: {smallest}m")
-            if run.failure:
+            if run.failure and self._level >= 1:
                 for line in _explanation(run):
                     self._line("", f"  {line}")
 
     def recorded(self, report: Report, path: str) -> None:
         """Print the result of ``--record``."""
         if not report.blessed:
-            self._line("", f"nothing recorded in {path}: the model is not blessed on every image")
+            if self._level >= 1:
+                self._line("", f"nothing recorded in {path}: the model is not blessed on every image")
+        elif report.record_problem:
+            self.problem(report.record_problem)
         elif self._level >= 1:
             self._line("", f"recorded {plural(report.runs[0].requests.sent, 'request')} and answers in {path}")
+
+    def problem(self, text: str) -> None:
+        """Print why a result could not be written."""
+        self._line("", f"ivdocker: {text}; the verdict stands")
 
     def _summary(self, report: Report, run: RunReport) -> str:
         word = _WORDS[run.verdict].upper()
@@ -137,7 +154,9 @@ class Terminal(Observer):
             verdict, _, rest = line.partition("  ")
             line = f"\033[1;{colour}m{verdict}\033[0m  {rest}"
         with self._lock:
-            print(line, file=self._stream, flush=True)
+            # In one piece: a signal between the line and its end would leave the next text on the same line.
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
 
 
 class _Progress:
@@ -170,7 +189,9 @@ def _explanation(run: RunReport) -> list[str]:
         lines.append(f"run it yourself: {failure.command}")
     if run.kept:
         engine, name = run.engine_program, run.kept
-        lines.append(f"look into the container: {engine} logs {name}; {engine} exec -it {name} sh")
+        # Nothing can be run in a container that has ended.
+        look = f"{engine} exec -it {name} sh" if run.kept_runs else f"{engine} cp {name}:/PATH ."
+        lines.append(f"look into the container: {engine} logs {name}; {look}")
         network = f" && {engine} network rm {name}" if run.kept_network else ""
         lines.append(f"remove it with: {engine} rm --force --volumes {name}{network}")
     return lines

@@ -90,6 +90,8 @@ class RunReport:
         """The failures of the earlier attempts."""
         self.kept: str | None = None
         """The name of the container that ``keep`` left in place."""
+        self.kept_runs = False
+        """Whether that container still runs."""
         self.kept_network = False
         """Whether that container has its own network, with the same name."""
         self.engine_program = "docker"
@@ -151,6 +153,8 @@ class Report:
         self.model = model
         self.seconds = seconds
         self.runs = runs
+        self.record_problem: str | None = None
+        """Why the requests and responses of a blessed model could not be recorded."""
         self._asked = asked
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ import os
 import pickle
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -77,7 +77,8 @@ class Answers:
 class Recording:
     """A requests file that is being written. It is written beside its place, and is moved there whole by ``keep``.
 
-    A context manager, which removes what was not kept. Every method raises UsageError when the file cannot be written.
+    A context manager, which removes what was not kept. It raises UsageError at its beginning when the file cannot be
+    written. A file that cannot be written later changes no verdict: ``keep`` says why.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -86,11 +87,12 @@ class Recording:
         target = Path(os.path.realpath(self.path))
         self._target, self._part = target, target.with_name(f".{target.name}.{os.getpid()}.part")
         self._file: IO[str] | None = None
+        self._problem: str | None = None
 
     def __enter__(self) -> Recording:
         if self._target.is_dir():
             raise UsageError(f"cannot record to {self.path!r}: it is a folder; name a file")
-        with self._writing():
+        with os_error_as_usage_error(f"cannot record to {self.path!r}"):
             self._file = open(self._part, "w", encoding="utf-8")
         return self
 
@@ -98,7 +100,8 @@ class Recording:
         if self._file:
             with suppress(OSError):
                 self._file.close()
-        self._part.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._part.unlink(missing_ok=True)
 
     def restart(self) -> None:
         """Forget all requests that were added."""
@@ -110,19 +113,27 @@ class Recording:
     def add(self, result: RequestResult) -> None:
         """Add a request with its response."""
         assert self._file
+        line = as_line(result)
         with self._writing():
-            self._file.write(as_line(result))
+            self._file.write(line)
 
-    def keep(self) -> None:
-        """Move the file to its place. It replaces a file of that name."""
+    def keep(self) -> str | None:
+        """Move the file to its place; it replaces a file of that name. Return why that failed, None if it did not."""
         assert self._file
         with self._writing():
             self._file.flush()
             os.fsync(self._file.fileno())
-            os.replace(self._part, self._target)
+        if self._problem is None:
+            with self._writing():
+                os.replace(self._part, self._target)
+        return self._problem
 
-    def _writing(self) -> AbstractContextManager[None]:
-        return os_error_as_usage_error(f"cannot record to {self.path!r}")
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._problem = f"cannot record to {self.path!r}: {error.strerror or error}"
 
 
 def as_line(result: RequestResult) -> str:

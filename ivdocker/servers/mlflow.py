@@ -200,7 +200,7 @@ def signature_inputs(mlmodel: str) -> list[Tensor]:
         import yaml
     except ImportError:
         raise UsageError(
-            "PyYAML, which reads the signature of an MLmodel file, is not installed: pip install 'ivdocker[mlflow]'"
+            "PyYAML, which reads the signature of an MLmodel file, is not installed: pip install PyYAML"
         ) from None
     try:
         fields = json.loads(yaml.safe_load(mlmodel)["signature"]["inputs"])

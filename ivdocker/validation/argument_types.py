@@ -26,6 +26,8 @@ def _check(annotated: Any, values: Mapping[str, object], place: str) -> None:
             raise UsageError(
                 f"{place}{name} must be {_words(hints[name])}, not {wrong}{_remedy(name, value, hints[name])}"
             )
+        if isinstance(value, str) and name != "model" and not value.strip():
+            raise UsageError(f"{place}{name} is empty; give it a value, or leave it out")
         if isinstance(value, tuple) and hasattr(value, "_asdict"):
             _check(type(value), value._asdict(), f"{place}{name}.")
 

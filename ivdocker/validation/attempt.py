@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from ivdocker.container.container import Container
 from ivdocker.diagnosis import log_errors
 from ivdocker.diagnosis import stop as stop_diagnosis
 from ivdocker.diagnosis.explain import log_tail
+from ivdocker.engine.client import EngineError
 from ivdocker.errors import Failure, GracefulShutdown, InfraValidationError, UsageError
 from ivdocker.report.observer import Observer
 from ivdocker.report.verdict import RequestFigures, RunReport
@@ -188,18 +189,27 @@ class _Attempt:
 
     def _stop(self) -> None:
         report, container = self.report, self._container
+        was_removed = container.was_removed
         with self._stages.timed("stop") as stage:
             report.kept = container.leave() if report.failure and self._options.keep else None
             container.stop(keep_log=False)
+            report.kept_runs = report.kept is not None and self._runs(report.kept)
             report.kept_network = report.kept is not None and self._options.offline
             if report.log_errors is None:
                 self._count_errors(container.log_so_far())
             if report.kept:
                 stage.text = f"container {report.kept} left as it is"
-            elif container.was_made:
+            elif container.was_made and not was_removed:
                 code = container.exit_code_after_sigterm
                 ended = "" if code is None else f"exit code {code} after SIGTERM, "
                 stage.text = ended + ("container removed" if container.was_removed else "container NOT removed")
+
+    def _runs(self, name: str) -> bool:
+        """Whether the container still runs."""
+        with suppress(EngineError):
+            state = self._job.engine.inspect(name)
+            return state is not None and not state.has_ended
+        return False
 
 
 class _Stage:

@@ -159,20 +159,21 @@ def _check(job: Job, extras: _Extras) -> None:
 def _run(job: Job, extras: _Extras) -> Report:
     watch = clock.Stopwatch()
     with guard.held(), session.held(job.engine):
-        runs = _run_recorded(job, extras)
-    return Report(job.model.location, watch.seconds, runs, job.engine)
+        runs, problem = _run_recorded(job, extras)
+    report = Report(job.model.location, watch.seconds, runs, job.engine)
+    report.record_problem = problem
+    return report
 
 
-def _run_recorded(job: Job, extras: _Extras) -> list[RunReport]:
+def _run_recorded(job: Job, extras: _Extras) -> tuple[list[RunReport], str | None]:
+    """The runs, and why they could not be recorded."""
     if extras.record is None:
-        return _run_compared(job, extras)
+        return _run_compared(job, extras), None
     from ivdocker.requests.record import Recording
 
     with Recording(extras.record) as recording:
         runs = _run_compared(job._replace(sinks=[recording]), extras)
-        if all(run.failure is None for run in runs):
-            recording.keep()
-        return runs
+        return runs, recording.keep() if all(run.failure is None for run in runs) else None
 
 
 def _run_compared(job: Job, extras: _Extras) -> list[RunReport]:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import ivdocker
+from ivdocker import UsageError
 from tests.conftest import Cli, Engine, Finished, ModelFactory
 from tests.fakes.verbs import IMAGE
 
@@ -45,6 +51,11 @@ def assert_refused(done: Finished, exit_code: int, *words: str) -> None:
     ("args", "words"),
     [
         ([], ["no command given"]),
+        (["validte"], ["unknown command 'validte'", "did you mean validate?"]),
+        (["validate", "m", "--imgae", IMAGE], ["--imgae", "did you mean --image?"]),
+        (["serve", "m", "--imgae=x"], ["--imgae=x", "did you mean --image?"]),
+        (["validate", "/", "--image", IMAGE], ["'/'", "root of this machine's files"]),
+        (["validate", "m/../../../../../../..//", "--image", IMAGE], ["root of this machine's files"]),
         (["nosuchcommand"], ["nosuchcommand"]),
         (["validate"], ["MODEL"]),
         (["validate", "m"], ["--image", "--spec"]),
@@ -54,7 +65,12 @@ def assert_refused(done: Finished, exit_code: int, *words: str) -> None:
         (["validate", "file", "--image", IMAGE], ["is a file", "folder"]),
         (["validate", "dangling", "--image", IMAGE], ["symbolic link", "does not exist"]),
         (["validate", "m", "--image=-x"], ["'-x'", "not the name of an image"]),
-        (["validate", "m", "--image="], ["not the name of an image"]),
+        (["validate", "m", "--image="], ["--image is empty"]),
+        (["validate", "m", "--image", IMAGE, "--memory", "2 gigs"], ["--memory", "'2 gigs' is not a size"]),
+        (["validate", "m", "--image", IMAGE, "--memory=0"], ["--memory", "no limit"]),
+        (["validate", "m", "--image", IMAGE, "--shm-size", "1Gx"], ["--shm-size", "not a size"]),
+        (["validate", "m", "--image", IMAGE, "--cpus", "two"], ["--cpus", "'two' is not a number of CPUs"]),
+        (["serve", "m", "--image", IMAGE, "--cpus", "0m"], ["--cpus", "no limit"]),
         (["validate", "m", "--image", "two words"], ["not the name of an image"]),
         (["validate", "m", "--image", IMAGE, "--server", "nosuch"], ["unknown server", "nosuch", "tensorflow-serving"]),
         (["validate", "empty", "--image", "team/server:1"], ["cannot tell which model server", "--server"]),
@@ -95,6 +111,35 @@ def test_a_usage_error_is_one_line(args: list[str], words: list[str], cli: Cli, 
     assert sorted(os.listdir(cli.folder)) == before
 
 
+def options_with_a_value() -> list[str]:
+    """Every option of ``validate`` that takes a value, as its help lists them."""
+    text = subprocess.run(
+        [sys.executable, "-m", "ivdocker", "validate", "--help"], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    return re.findall(r"^  (--[\w-]+) (?:[A-Z{]|\[N\]|docker|all)", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("words", [["{}="], ["{}", ""], ["{}= "]], ids=["equals", "word", "blank"])
+def test_an_empty_value_is_a_usage_error_and_never_no_limit(
+    words: list[str], cli: Cli, no_docker: dict[str, str]
+) -> None:
+    """A shell variable that is not set must not drop a check."""
+    (cli.folder / "m").mkdir()
+    options = options_with_a_value()
+    assert len(options) > 40
+    for option in options:
+        given = [word.format(option) for word in words]
+        done = cli("validate", "m", "--image", IMAGE, *given, env=no_docker)
+        assert_refused(done, 2, f"{option} is empty", "leave it out")
+
+
+@pytest.mark.parametrize("name", ["requests", "spec", "model_name", "record", "server"])
+def test_an_empty_argument_is_a_usage_error_in_python_too(name: str, model: ModelFactory) -> None:
+    arguments: dict[str, Any] = {"images": [IMAGE], "synthesize": 1, name: ""}
+    with pytest.raises(UsageError, match=f"{name} is empty"):
+        ivdocker.validate(model(), **arguments)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -119,6 +164,14 @@ def test_a_broken_requests_file_is_one_line_with_its_line_number(
 
 
 # The environment: exit code 3
+
+
+def test_kubernetes_units_reach_the_engine_as_its_own(engine: Engine, model: ModelFactory, cli: Cli) -> None:
+    limits = ("--memory=256Mi", "--cpus", "500m", "--shm-size=64Mi", "--max-memory=1Gi")
+    done = cli("validate", model(), "--image", engine.image, *limits)
+    assert done.returncode == 0, done.stderr
+    (call,) = engine.calls("run")
+    assert {"--memory=256m", "--cpus=0.5", "--shm-size=64m"} <= set(call)
 
 
 def assert_no_verdict(done: Finished, code: str, *words: str) -> None:
@@ -180,6 +233,19 @@ def test_an_image_that_is_not_there(pull: str, engine: Engine, model: ModelFacto
     assert engine.containers() == []
 
 
+@pytest.mark.parametrize("tag", ["", ":nosuch"])
+@pytest.mark.parametrize("command", ["validate", "serve"])
+def test_an_image_with_another_tag_is_named(
+    command: str, tag: str, engine: Engine, model: ModelFactory, cli: Cli
+) -> None:
+    image = engine.image.partition(":")[0]
+    done = cli(command, model(), "--image", image + tag, "--pull=never")
+    assert done.returncode == 3
+    assert "image-not-found" in done.stderr
+    assert re.search(rf"did you mean .*{engine.image}.*, which is on this machine\?", done.stderr)
+    assert (f"{image!r} has no tag, which means {image}:latest" in done.stderr) == (not tag)
+
+
 def test_an_image_name_that_docker_refuses(engine: Engine, model: ModelFactory, cli: Cli) -> None:
     done = validate(cli, model(), "Tensorflow/Serving:1")
     assert_no_verdict(done, "image-not-found", "not a valid image name", "lowercase")
@@ -205,19 +271,16 @@ def test_serve_without_docker(model: ModelFactory, cli: Cli, no_docker: dict[str
     assert_refused(done, 3, "engine-missing", "docker: not found")
 
 
+def test_doctor_does_not_recommend_itself(engine: Engine, cli: Cli) -> None:
+    del engine
+    done = cli("doctor", env={"DOCKER_HOST": "unix:///nowhere.sock"})
+    assert done.returncode == 3
+    assert "engine-unreachable" in done.stdout
+    assert "doctor" not in done.stdout
+
+
 def test_doctor_without_docker(cli: Cli, no_docker: dict[str, str]) -> None:
     done = cli("doctor", env=no_docker)
     assert done.returncode == 3
     assert "docker: not found" in done.stdout
     assert "to do: " in done.stdout
-
-
-@pytest.mark.parametrize("where", ["--json=nosuch/report.json", "--blessing=file/blessing"])
-def test_a_result_that_cannot_be_written(where: str, engine: Engine, model: ModelFactory, cli: Cli) -> None:
-    """After the verdict, which is told; the exit code is that of a usage error."""
-    (cli.folder / "file").touch()
-    done = cli("validate", model(), "--image", engine.image, "-q", where)
-    assert done.returncode == 2
-    assert "BLESSED" in done.stderr
-    assert "cannot write" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr

@@ -440,6 +440,8 @@ def test_doctor_finds_nothing_wrong(engine: Engine, cli: Cli) -> None:
     del engine
     done = cli("doctor")
     assert (done.returncode, "FAIL" in done.stdout) == (0, False)
+    named = {line.split()[1] for line in done.stdout.splitlines() if line.startswith(("ok", "note"))}
+    assert named >= {"python", "program", "place", "engine", "mounts", "limits", "gpu"}
 
 
 @pytest.mark.parametrize("engine", ["fake"], indirect=True)

@@ -242,6 +242,22 @@ def image(_state: str, argv: list[str]) -> Answer:
     return 0, dumps([record]) + "\n", ""
 
 
+def images(_state: str, argv: list[str]) -> Answer:
+    if argv != ["images", "--format={{.Repository}}:{{.Tag}}"]:
+        _unknown(argv)
+    return 0, f"{IMAGE}\n<none>:<none>\n", ""
+
+
+def info(_state: str, argv: list[str]) -> Answer:
+    if argv != ["info", "--format={{json .}}"]:
+        _unknown(argv)
+    return (
+        0,
+        dumps({"MemoryLimit": True, "CpuCfsQuota": True, "NCPU": 2, "MemTotal": 2**33, "Warnings": None}) + "\n",
+        "",
+    )
+
+
 def pull(_state: str, argv: list[str]) -> Answer:
     if argv[-1] == IMAGE:
         return 0, f"Status: Image is up to date for {IMAGE}\n", ""
@@ -268,6 +284,8 @@ VERBS = {
     "network": network,
     "version": version,
     "image": image,
+    "images": images,
+    "info": info,
     "pull": pull,
 }
 

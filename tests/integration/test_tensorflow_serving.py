@@ -196,7 +196,8 @@ def test_what_is_no_model_of_it_is_refused_with_what_to_give_instead(
 def test_the_commands_of_a_rehearsal_can_be_pasted(cli: Cli, tmp_path: Path) -> None:
     requests = requests_file(tmp_path, ask("plus_three", 3.5))
     done = cli("validate", two_models(tmp_path), "--image", IMAGE, "--requests", requests, "--dry-run")
-    run, ready, asked, *end = done.stdout.splitlines()
+    pull, run, ready, asked, *end = done.stdout.splitlines()
+    subprocess.run(["bash", "-c", pull], check=True, timeout=60)
     try:
         subprocess.run(shlex.split(run), check=True, capture_output=True, timeout=60)
         retry = "--silent --fail --retry 100 --retry-delay 1 --retry-all-errors"

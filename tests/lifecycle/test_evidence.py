@@ -7,6 +7,9 @@ import secrets
 import shlex
 import signal
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.conftest import Cli, Engine, ModelFactory, wait_until
 from tests.lifecycle.conftest import Start
@@ -72,6 +75,24 @@ def test_keep_leaves_a_container_that_failed_and_says_how_to_look_into_it(
         engine.docker("rm", "--force", "--volumes", name)
 
 
+@pytest.mark.parametrize(
+    ("standin", "look"), [({"exit_during_load": 3}, "docker cp"), ({"hang_load": True}, "docker exec -it")]
+)
+def test_keep_names_a_command_that_works_on_what_is_left(
+    standin: dict[str, Any], look: str, engine: Engine, cli: Cli, model: ModelFactory
+) -> None:
+    """Nothing can be run in a container that has ended."""
+    done = cli("validate", model(**standin), f"--image={engine.image}", "--keep", "--timeout=2")
+    (name,) = engine.containers()
+    try:
+        (line,) = [line for line in done.stderr.splitlines() if "look into the container" in line]
+        assert f"; {look} {name}" in line
+        assert f"left {name}, which --keep left; ivdocker prune --all removes it" in cli("prune").stdout
+        assert engine.containers() == [name]
+    finally:
+        engine.docker("rm", "--force", "--volumes", name)
+
+
 def test_keep_leaves_nothing_of_a_run_that_is_blessed(engine: Engine, cli: Cli, model: ModelFactory) -> None:
     assert cli("validate", model(), f"--image={engine.image}", "--keep").returncode == 0
     assert engine.containers() == []
@@ -92,11 +113,30 @@ def test_dry_run_prints_the_commands_and_calls_nobody(
     assert done.returncode == 0
     commands = [shlex.split(line) for line in done.stdout.splitlines()]
     assert [words[:2] for words in commands if words[0] == "docker"] == [
+        ["docker", "image"],
         ["docker", "run"],
         ["docker", "stop"],
         ["docker", "rm"],
     ]
     assert sum(words[0] == "curl" for words in commands) == 2
+    assert engine.journal() == []
+
+
+@pytest.mark.parametrize("engine", ["fake"], indirect=True)
+@pytest.mark.parametrize(
+    ("options", "verbs"),
+    [
+        (["--pull=always"], ["pull", "run", "stop", "rm"]),
+        (["--pull=never"], ["run", "stop", "rm"]),
+        (["--pull=never", "--offline"], ["network", "run", "stop", "rm", "network"]),
+    ],
+)
+def test_dry_run_prints_the_pull_and_the_network_that_the_run_would_make(
+    options: list[str], verbs: list[str], engine: Engine, cli: Cli, model: ModelFactory
+) -> None:
+    done = cli("validate", model(), f"--image={engine.image}", "--dry-run", *options)
+    words = [line.split() for line in done.stdout.splitlines()]
+    assert [line[1] for line in words if line[0] == "docker"] == verbs
     assert engine.journal() == []
 
 

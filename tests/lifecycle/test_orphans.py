@@ -132,11 +132,11 @@ def test_prune_removes_an_orphan(engine: Engine, orphan: str, cli: Cli) -> None:
     done = cli("prune")
     assert (done.returncode, done.stdout) == (0, f"removed {orphan}\n")
     assert engine.containers() == []
-    assert cli("prune").stdout == "nothing to remove\n"
+    assert cli("prune").stdout.startswith("nothing to remove\n")
 
 
 def test_prune_older_than_leaves_the_younger(engine: Engine, orphan: str, cli: Cli) -> None:
-    assert cli("prune", "--older-than=1h").stdout == "nothing to remove\n"
+    assert cli("prune", "--older-than=1h").stdout.startswith("nothing to remove\n")
     assert engine.containers() == [orphan]
     assert cli("prune", "--older-than=0s").stdout == f"removed {orphan}\n"
 

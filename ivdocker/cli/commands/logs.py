@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ivdocker.cli import streams
 from ivdocker.cli.commands.common import listed
 from ivdocker.container import orphans
 from ivdocker.engine import argv
@@ -18,4 +19,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.name not in {container.name for container, _ in listed(engine, orphans.containers)}:
         raise UsageError(f"no container of ivdocker is named {arguments.name!r}; ivdocker ps lists the names")
     child = engine.start(argv.logs(arguments.name, follow=False), (sys.stdout.fileno(), sys.stderr.fileno()))
-    return 0 if child.pump(bytes, bytes) == 0 else 3
+    # Who has closed the pipe has read enough: head, or a pager.
+    return 0 if child.pump(bytes, bytes) == 0 or streams.reader_left(sys.stdout.fileno()) else 3

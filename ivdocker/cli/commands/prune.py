@@ -19,7 +19,8 @@ _PATIENCE_S = 30
 def run(arguments: argparse.Namespace) -> int:
     """Return 0 if everything was removed, else 3. Raises EnvironmentFailed."""
     engine, limit = connect(arguments.engine), clock.Deadline.after(_PATIENCE_S)
-    containers = _chosen(arguments, listed(engine, orphans.containers))
+    found = listed(engine, orphans.containers)
+    containers = _chosen(arguments, found)
     networks = _chosen(arguments, listed(engine, orphans.networks))
     results = [_remove(name, arguments.dry_run, lambda n: remove(engine, n, limit, "certain")) for name in containers]
     results += [
@@ -27,6 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     if not results:
         print("nothing to remove")
+    for container, fate in found:
+        if fate == "kept" and not arguments.all:
+            print(f"left {container.name}, which --keep left; ivdocker prune --all removes it")
     return 0 if all(results) else 3
 
 

@@ -54,7 +54,7 @@ def _read_array(data: bytes, where: str) -> Any:
     try:
         import numpy
     except ImportError:
-        raise UsageError(f"{where}: numpy is needed to read it; pip install 'ivdocker[numpy]'") from None
+        raise UsageError(f"{where}: numpy is needed to read it; pip install numpy") from None
     try:
         array = numpy.lib.format.read_array(BytesIO(data), allow_pickle=False)
     except Exception as error:  # noqa: BLE001 - a damaged header can raise anything that Python's tokenizer raises

@@ -354,3 +354,26 @@ def test_networks_are_read_from_docker_and_podman() -> None:
         ("other", None),
     ]
     assert [(each.name, each.labels) for each in parse.networks(podman)] == [("ivdocker-1", {"ivdocker.session": "x"})]
+
+
+@pytest.mark.parametrize(
+    ("record", "limits", "root"),
+    [
+        (
+            {"MemoryLimit": False, "CpuCfsQuota": True, "DockerRootDir": "/d", "Runtimes": {"runc": {}}},
+            {"memory": False, "CPU": True},
+            "/d",
+        ),
+        (
+            {"host": {"cgroupControllers": ["memory", "pids"]}, "store": {"graphRoot": "/p"}},
+            {"memory": True, "CPU": False},
+            "/p",
+        ),
+    ],
+    ids=["docker", "podman"],
+)
+def test_what_the_engine_can_do_is_read(record: Any, limits: dict[str, bool], root: str) -> None:
+    found = parse.info(json.dumps(record).encode())
+    assert (found.limits, found.root, found.warnings) == (limits, root, ())
+    with pytest.raises(Unreadable):
+        parse.info(b"[]")

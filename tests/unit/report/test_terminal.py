@@ -105,7 +105,7 @@ def test_requests_that_were_answered_are_counted(count: int, words: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("level", "stage", "good", "bad"), [(0, False, False, True), (1, True, False, True), (2, True, True, True)]
+    ("level", "stage", "good", "bad"), [(0, False, False, False), (1, True, False, True), (2, True, True, True)]
 )
 def test_the_level_says_how_much_is_shown(level: int, stage: bool, good: bool, bad: bool) -> None:
     text = shown(io.StringIO(), None, level=level)
@@ -149,6 +149,42 @@ def test_of_many_failures_the_first_are_shown() -> None:
     failure = Failure("request-failed", "f:1: no")
     shown_failures = [line for line in asked(500, failure=failure) if "f:1: no" in line]
     assert len(shown_failures) == 20
+
+
+class Pieces(io.StringIO):
+    """Remembers each piece that is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.pieces.append(text)
+        return super().write(text)
+
+
+def test_a_line_is_written_with_its_end_so_that_a_signal_leaves_no_half_line() -> None:
+    stream = Pieces()
+    shown(stream, FAILURE)
+    assert stream.pieces
+    assert all(piece.endswith("\n") for piece in stream.pieces)
+
+
+def test_how_many_more_failed_is_said() -> None:
+    stream = io.StringIO()
+    terminal = Terminal(stream)
+    terminal.planned(1, 25)
+    for number in range(25):
+        failed = Failure("request-failed", "f:1: no")
+        terminal.outcome("image:1", RequestResult(Request({"x": number}, "f:1"), None, None, failed))
+    terminal.stage("image:1", "query", 1.0, "0 of 25 requests answered as they should be")
+    assert "5 more requests failed" in stream.getvalue()
+
+
+def test_the_verdict_alone_is_one_line_for_each_image() -> None:
+    text = shown(io.StringIO(), FAILURE, None, level=0, images=2)
+    assert [line.split()[0] for line in text.splitlines()] == ["NOT", "BLESSED"]
+    assert "model-load-failed: the weights are rotten" in text
 
 
 def test_a_body_of_bytes_is_shown_by_its_length() -> None:

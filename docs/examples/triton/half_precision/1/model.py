@@ -1,0 +1,13 @@
+"""y = 0.5 * x + 2, in half precision, as a model of Triton's Python backend."""
+
+import triton_python_backend_utils as pb_utils
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        return [self.respond(request) for request in requests]
+
+    def respond(self, request):
+        x = pb_utils.get_input_tensor_by_name(request, "x").as_numpy()
+        y = (0.5 * x + 2).astype("float16")
+        return pb_utils.InferenceResponse([pb_utils.Tensor("y", y)])
