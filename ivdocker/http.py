@@ -37,12 +37,13 @@ class HttpError(Exception):
 
 class Response(NamedTuple):
     """A complete response. ``seconds``: from connecting to the last byte. ``content_type``: without parameters, and
-    empty for a response that names none."""
+    empty for a response that names none. ``location``: where a redirect leads."""
 
     status: int
     body: bytes
     seconds: float
     content_type: str = ""
+    location: str = ""
 
     @property
     def text(self) -> str:
@@ -125,7 +126,7 @@ def _exchange(
         if response.length:
             raise HttpError("reset", f"the answer to {method} {path} ended {response.length} bytes short")
         kind = response.headers.get_content_type() if response.headers.get("Content-Type") else ""
-        return Response(response.status, content, watch.seconds, kind)
+        return Response(response.status, content, watch.seconds, kind, response.headers.get("Location", ""))
 
 
 def speaks_http2(address: tuple[str, int], *, deadline: clock.Deadline) -> bool:

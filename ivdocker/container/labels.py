@@ -15,6 +15,8 @@ OWNER_STARTED = "ivdocker.owner-started"
 OWNER_HOST = "ivdocker.owner-host"
 OWNER_BOOT = "ivdocker.owner-boot"
 """The boot of the host and the pid namespace, as ``boot/namespace``."""
+OWNER_CONTAINER = "ivdocker.owner-container"
+"""The ID of the container in which the owner runs itself, if the engine knows it: the owner ends with it."""
 CREATED = "ivdocker.created"
 """Seconds since the epoch."""
 NETWORK = "ivdocker.network"
@@ -35,9 +37,9 @@ def new_name() -> str:
     return f"ivdocker-{session_id()}-{os.urandom(3).hex()}"
 
 
-def of_this_process(keep: bool = False, network: bool = False) -> dict[str, str]:
-    """The labels of a container: its owner (this process), whether --keep may leave it in place, and whether it has its
-    own network."""
+def of_this_process(inside: str | None, keep: bool = False, network: bool = False) -> dict[str, str]:
+    """The labels of a container: its owner (this process, which runs in the container ``inside``, or in none), whether
+    --keep may leave it in place, and whether it has its own network."""
     owner = this_process()
     return {
         SESSION: session_id(),
@@ -46,6 +48,7 @@ def of_this_process(keep: bool = False, network: bool = False) -> dict[str, str]
         OWNER_HOST: owner.host,
         OWNER_BOOT: f"{owner.boot}/{owner.namespace}",
         CREATED: f"{clock.utc():.0f}",
+        **({OWNER_CONTAINER: inside} if inside else {}),
         **({KEEP: "true"} if keep else {}),
         **({NETWORK: "true"} if network else {}),
     }

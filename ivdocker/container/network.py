@@ -7,7 +7,7 @@ server at the container's own address, and the server reaches nothing outside th
 from __future__ import annotations
 
 from ivdocker import clock
-from ivdocker.container import labels, removal
+from ivdocker.container import labels, own_container, removal
 from ivdocker.container.session import Session
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.errors import UsageError
@@ -30,7 +30,8 @@ class OfflineNetwork:
         session.guard_network(self._name)
         self._may_exist = True
         try:
-            self._engine.create_network(self._name, labels.of_this_process(self._keep, network=True))
+            inside = own_container.id_on(self._engine)
+            self._engine.create_network(self._name, labels.of_this_process(inside, self._keep, network=True))
         except EngineError as error:
             # If the engine refused, there is no network. After a timeout there may be one.
             self._may_exist = error.kind == "timeout"

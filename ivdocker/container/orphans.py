@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Literal
 
 from ivdocker.container import labels
@@ -22,12 +23,15 @@ Fate = Literal["owned", "orphan", "kept", "unknown"]
 container on purpose. ``unknown``: the owner is on another machine, or the labels do not name it."""
 
 
-def fate_of(container_labels: Mapping[str, str], engine_is_local: bool) -> Fate:
-    """Find out whether the owner that the labels name still lives."""
+def fate_of(container_labels: Mapping[str, str], engine_is_local: bool, runs: Callable[[str], bool]) -> Fate:
+    """Find out whether the owner that the labels name still lives. ``runs(id)``: whether that container runs."""
     get, me = container_labels.get, tree.this_process()
     boot, _, namespace = get(labels.OWNER_BOOT, "").partition("/")
     pid = get(labels.OWNER_PID, "")
     gone: Fate = "kept" if get(labels.KEEP) else "orphan"
+    inside = get(labels.OWNER_CONTAINER)
+    if inside and not runs(inside):
+        return gone
     if get(labels.OWNER_HOST) != me.host or not boot or not pid.isdigit():
         return "unknown"
     if boot != me.boot:
@@ -62,4 +66,14 @@ def remove(engine: Engine, orphan: Listed) -> None:
 
 def _with_fate(engine: Engine, found: list[Listed]) -> list[tuple[Listed, Fate]]:
     is_local = engine.remote_host is None
-    return [(each, fate_of(each.labels, is_local)) for each in found]
+    runs = cache(partial(_runs, engine))
+    return [(each, fate_of(each.labels, is_local, runs)) for each in found]
+
+
+def _runs(engine: Engine, container_id: str) -> bool:
+    """Whether a container runs, or may."""
+    try:
+        state = engine.inspect(container_id)
+    except EngineError:
+        return True
+    return state is not None and not state.has_ended

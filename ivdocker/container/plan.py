@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ivdocker import clock
-from ivdocker.container import docker_py, labels
+from ivdocker.container import docker_py, labels, own_container
 from ivdocker.container.docker_py import RunParams
 from ivdocker.container.limits import as_docker_writes
 from ivdocker.container.options import RunOptions
@@ -97,7 +97,7 @@ def container_spec(
         image=params.image,
         name=name,
         command=params.command,
-        labels=labels.of_this_process(options.keep, options.offline),
+        labels=labels.of_this_process(own_container.id_on(engine), options.keep, options.offline),
         env=env,
         secret_env=secret_env,
         env_files=options.env_files,

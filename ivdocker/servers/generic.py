@@ -14,6 +14,7 @@ from ivdocker.servers.protocol import ANY_TYPE
 from ivdocker.servers.records import ModelState, Readiness, Routes
 from ivdocker.text import one_line
 
+_REDIRECTS = (301, 302, 303, 307, 308)
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(: |:?\s*$)")
 
 
@@ -51,6 +52,8 @@ class HttpClient(BaseModelServerClient):
     the requests."""
 
     answer_types: ClassVar[tuple[str, ...]] = ANY_TYPE
+    chooses_path = True
+    """Whether ``--ready-path`` chooses the path of the readiness probe. Else the server's contract does."""
 
     def __init__(self, endpoint: str, model_name: str, routes: Routes) -> None:
         super().__init__(endpoint, model_name)
@@ -62,8 +65,14 @@ class HttpClient(BaseModelServerClient):
             return response
         if 200 <= response.status < 300:
             return ready_body.judge(response)
-        text = f"HTTP {response.status} on {self._routes.ready}: {error_text(response)}"
-        return Readiness(ModelState.NOT_READY, text)
+        text = f"HTTP {response.status} on {self._routes.ready}"
+        if self.chooses_path and response.location and response.status in _REDIRECTS:
+            remedy = "give the path that answers itself with --ready-path"
+            return Readiness(ModelState.UNAVAILABLE, f"{text} leads to {response.location}", remedy=remedy)
+        # A server may answer so until its model is loaded.
+        remedy = "give a path that the server has with --ready-path"
+        is_slip = self.chooses_path and response.status == 404
+        return Readiness(ModelState.NOT_READY, f"{text}: {error_text(response)}", remedy=remedy if is_slip else "")
 
     def ready_path(self) -> str:
         return self._routes.ready

@@ -23,13 +23,15 @@ class Readiness(NamedTuple):
     """The result of one readiness probe.
 
     ``detail`` completes the sentence "the model is not ready: ...". ``code``: the failure code of an UNAVAILABLE model.
-    ``model``: which of several models the result is about; None when that is not known.
+    ``model``: which of several models the result is about; None when that is not known. ``remedy``: what the user can
+    do if the probe asks in the wrong place; it does if the model is UNAVAILABLE, or the server idle while NOT_READY.
     """
 
     state: ModelState
     detail: str = ""
     code: FailureCode = "model-load-failed"
     model: str | None = None
+    remedy: str = ""
 
 
 class Tensor(NamedTuple):

@@ -73,6 +73,8 @@ class SageMakerClient(HttpClient):
     workers ignore the exception that ``model_fn`` raises, and then every request fails. Only its log shows that.
     """
 
+    chooses_path = False
+
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:
         readiness = super().probe_model(name, deadline)
         return _workers_readiness(self.endpoint.log() or "") if readiness.state is ModelState.AVAILABLE else readiness

@@ -57,6 +57,8 @@ class VertexClient(HttpClient):
     seconds, which on a busy machine happens with a good model too. Only the log shows which of the two it is.
     """
 
+    chooses_path = False
+
     answer_types: ClassVar[tuple[str, ...]] = ()
 
     def probe_model(self, name: str, deadline: clock.Deadline) -> Readiness:

@@ -16,13 +16,20 @@ from ivdocker.diagnosis import log_errors
 from ivdocker.diagnosis import stop as stop_diagnosis
 from ivdocker.diagnosis.explain import log_tail
 from ivdocker.engine.client import EngineError
-from ivdocker.errors import Failure, GracefulShutdown, InfraValidationError, UsageError
+from ivdocker.errors import (
+    DeadlineExceeded,
+    Failure,
+    GracefulShutdown,
+    InfraValidationError,
+    UsageError,
+    ValidationFailed,
+)
 from ivdocker.report.observer import Observer
 from ivdocker.report.verdict import RequestFigures, RunReport
 from ivdocker.servers.base import ServingBinary
 from ivdocker.servers.client import BaseModelServerClient
 from ivdocker.text import plural
-from ivdocker.validation.budgets import exceeded
+from ivdocker.validation.budgets import exceeded, load_exceeded
 from ivdocker.validation.plan import Checks, Job
 from ivdocker.validation.request_stream import RequestStream
 
@@ -116,7 +123,7 @@ class _Attempt:
         client = self._binary.MakeClient(container.endpoint)
         with self._measured():
             with self._stages.timed("load") as stage:
-                client.WaitUntilModelLoaded(deadline)
+                self._wait_until_loaded(client, deadline)
                 stage.text = ready_text(client.models)
             if job.has_requests:
                 self._send_requests(client)
@@ -125,6 +132,20 @@ class _Attempt:
         failure = exceeded(job.budgets, self.report)
         if failure:
             raise InfraValidationError(failure=failure)
+
+    def _wait_until_loaded(self, client: BaseModelServerClient, deadline: float) -> None:
+        """Wait no longer than the budget allows: what comes later changes nothing."""
+        allowed = self._job.budgets.load_seconds
+        left = None if allowed is None else max(0.0, allowed - self.report.stages["running"])
+        if left is None or clock.utc() + left >= deadline:
+            client.WaitUntilModelLoaded(deadline)
+            return
+        try:
+            client.WaitUntilModelLoaded(clock.utc() + left)
+        except DeadlineExceeded as error:
+            if error.failure.is_environment:
+                raise
+            raise ValidationFailed(failure=load_exceeded(self._job.budgets, error.failure)) from None
 
     @contextmanager
     def _measured(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from ivdocker.errors import Failure, UsageError
 from ivdocker.report.verdict import RunReport
 
 _MEBIBYTE = 1 << 20
+_RAISE = "raise the budget if that is what the model costs"
 _KNOWN_ERRORS = "leave out an error that is known to be harmless with --ignore-log-error REGEX"
 
 
@@ -65,7 +66,7 @@ def exceeded(budgets: Budgets, run: RunReport) -> Failure | None:
     """A failure that names every limit that the run exceeded. None if it exceeded none."""
     found = list(_exceeded(budgets, run))
     if found:
-        hint = "raise the budget if that is what the model costs; the report has every figure (--json)"
+        hint = f"{_RAISE}; the report has every figure (--json)"
         is_log = budgets.log_errors is not None and (run.log_errors or 0) > budgets.log_errors
         if is_log:
             hint = f"{_KNOWN_ERRORS}; {hint}" if len(found) > 1 else _KNOWN_ERRORS
@@ -74,6 +75,12 @@ def exceeded(budgets: Budgets, run: RunReport) -> Failure | None:
         hint = "the engine is on another machine or in a virtual one: see whether docker stats works on it"
         return Failure("engine-error", "the memory that the server took could not be measured", hint)
     return None
+
+
+def load_exceeded(budgets: Budgets, timeout: Failure) -> Failure:
+    """The failure of a model that was not ready when its budget was used up. ``timeout``: what the wait said then."""
+    text = f"loading takes longer than {budgets.load_seconds:.4g} s, which was allowed"
+    return Failure("budget-exceeded", f"{text} ({timeout.message})", _RAISE)
 
 
 def _exceeded(budgets: Budgets, run: RunReport) -> Iterator[str]:

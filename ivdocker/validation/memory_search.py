@@ -29,7 +29,7 @@ class _Bounds(NamedTuple):
 
     @property
     def is_narrow(self) -> bool:
-        return self.high - self.low <= max(_STEP, self.high * _PRECISION)
+        return self.high <= _SMALLEST or self.high - self.low <= max(_STEP, self.high * _PRECISION)
 
 
 def find_memory(job: Job, binary: ServingBinary, report: RunReport) -> None:

@@ -113,3 +113,13 @@ def test_budgets_that_cannot_be_are_one_line(
     assert done.returncode == 2
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_load_that_has_used_its_budget_up_is_not_waited_for(engine: Engine, model: ModelFactory) -> None:
+    report = validate(model(load_seconds=600), images=[engine.image], budgets=Budgets(load_seconds=1), timeout_s=500)
+    (run,) = report.runs
+    assert report.verdict == "not_blessed"
+    assert run.failure is not None
+    assert run.failure.code == "budget-exceeded"
+    assert run.failure.message.startswith("loading takes longer than 1 s, which was allowed (model ")
+    assert report.seconds < 100

@@ -114,6 +114,7 @@ def test_what_is_kept_with_keep_is_removed_by_prune_all_alone(
     ("changed", "removed_by"),
     [
         pytest.param({"host": "elsewhere"}, "prune --all", id="of another machine"),
+        pytest.param({"host": "elsewhere", "container": "0" * 64}, "prune", id="its container is gone"),
         pytest.param({"started": "1"}, "prune", id="pid used again"),
         pytest.param({"boot": "an-earlier-boot/ns", "pid": "1"}, "prune", id="an earlier boot"),
     ],

@@ -176,8 +176,19 @@ def test_what_ivdocker_did_not_make_is_never_touched(engine: Engine, model: Mode
         ({"boot": "an-earlier-boot/ns"}, "prune"),
         ({"host": "elsewhere"}, "prune --all"),
         ({"pid": "no number"}, "prune --all"),
+        ({"host": "elsewhere", "container": "0" * 64}, "prune"),
+        ({"host": "elsewhere", "container": "forged"}, "prune --all"),
     ],
-    ids=["the owner lives", "pid used again", "no such pid", "an earlier boot", "another host", "unreadable"],
+    ids=[
+        "the owner lives",
+        "pid used again",
+        "no such pid",
+        "an earlier boot",
+        "another host",
+        "unreadable",
+        "its container is gone",
+        "its container runs",
+    ],
 )
 def test_whose_owner_is_gone(
     changed: dict[str, str], removed_by: str | None, engine: Engine, model: ModelFactory, cli: Cli

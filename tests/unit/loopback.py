@@ -103,6 +103,8 @@ def model_server() -> Iterator[ModelServer]:
             status, content = played.answer(f"{method} {self.path}", body)
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
+            if status in range(300, 400):
+                self.send_header("Location", content.decode())
             self.end_headers()
             self.wfile.write(content)
 

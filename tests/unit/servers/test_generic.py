@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,20 @@ def test_any_other_server_is_ready_when_its_ready_path_answers_well(status: int,
     with model_server() as server:
         server.on("GET /health", b"", status)
         assert look(client_of("http", server)).state is state
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_ready_path_that_leads_elsewhere_is_the_callers(status: int) -> None:
+    with model_server() as server:
+        server.on("GET /health", b"/health/", status)
+        with pytest.raises(UsageError, match=f"HTTP {status} on /health leads to /health/; give the path that answers"):
+            client_of("http", server).WaitUntilModelLoaded(time.time() + 60)
+
+
+def test_a_ready_path_that_a_contract_sets_is_not_the_callers() -> None:
+    with model_server() as server:
+        server.on("GET /ping", b"/login", 302)
+        assert look(client_of("sagemaker", server)).state is NOT_READY
 
 
 def test_routes_are_for_the_server_that_has_none_of_its_own(tmp_path: Path) -> None:
