@@ -114,6 +114,11 @@ class Container:
         return self._seen.image_id if self._seen else None
 
     @property
+    def user(self) -> str | None:
+        """As whom the server runs, as the engine says it. None until the container runs."""
+        return self._seen.user if self._seen else None
+
+    @property
     def command(self) -> str | None:
         """The docker command that runs the same server in a terminal, without secrets. None before start()."""
         return self._engine.foreground_command(self._spec, self._options.offline) if self._spec else None

@@ -61,6 +61,8 @@ class ContainerState(NamedTuple):
     """Whether it ended after the engine had sent it a signal. ``inspect`` does not tell: the watch looks."""
     addresses: Mapping[str, str] = MappingProxyType({})
     """The container's address by network, as ``address/prefix length``; networks without an address are left out."""
+    user: str = ""
+    """As whom its first process runs: ``UID[:GID]``, or names that the image knows. Empty for root."""
 
     def was_started_after(self, earlier: ContainerState | None) -> bool:
         """Whether the container runs again: its first process is not the one that it was."""
@@ -158,6 +160,7 @@ def container(output: bytes, dialect: Dialect) -> ContainerState:
         restarts=int(record.get("RestartCount") or 0),
         network_mode=str((record.get("HostConfig") or {}).get("NetworkMode") or ""),
         addresses=_addresses(network.get("Networks") or {}),
+        user=str((record.get("Config") or {}).get("User") or ""),
     )
 
 

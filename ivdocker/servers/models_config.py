@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
 from ivdocker.servers.text_proto import texts
+
+_LARGEST_CONFIG = 65536
 
 CONFIG_FILE = "models.config"
 """A file of this name in the model's folder makes it a folder of several models."""
@@ -42,6 +45,22 @@ def models_in(config: str) -> list[tuple[str, str]]:
         if text.path == ("model_config_list", "config"):
             found.setdefault(text.message, {}).setdefault(text.key, text.value)
     return [(each["name"], each.get("base_path", "")) for each in found.values() if each.get("name")]
+
+
+def check_config_name(model: ModelPath) -> None:
+    """Raises UsageError if the folder is none of a model, and holds a model config file by another name."""
+    if any(folder.version for folder in model.folders()):
+        return
+    for name in _small_files(model.location):
+        with suppress(OSError), open(os.path.join(model.location, name), encoding="utf-8", errors="replace") as file:
+            if models_in(file.read()):
+                raise UsageError(f"{name!r} in the model's folder is a model config file; name it {CONFIG_FILE}")
+
+
+def _small_files(folder: str) -> list[str]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        return sorted(each.name for each in entries if each.is_file() and each.stat().st_size <= _LARGEST_CONFIG)
+    return []
 
 
 def mount_point(model: ModelPath, model_name: str) -> str:

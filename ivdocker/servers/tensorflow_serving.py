@@ -17,7 +17,14 @@ from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath, is_version
 from ivdocker.servers.base import DockerRunParams, Fingerprint, LogPattern, MountParams, ServingBinary, bind
 from ivdocker.servers.client import MAY_NOT_READ, BaseModelServerClient, error_text
-from ivdocker.servers.models_config import BASE_PATH, CONFIG_FILE, CONFIG_FORM, configured_models, mount_point
+from ivdocker.servers.models_config import (
+    BASE_PATH,
+    CONFIG_FILE,
+    CONFIG_FORM,
+    check_config_name,
+    configured_models,
+    mount_point,
+)
 from ivdocker.servers.records import ModelState, Readiness, RequestBody, Tensor
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -173,6 +180,7 @@ class TensorFlowServing(ServingBinary):
             command.append(f"--model_config_file={folder}/{CONFIG_FILE}")
             mounts.append(bind(model_path, folder))
         elif needs_mount:
+            check_config_name(model)
             mounts.append(bind(model_path, self._target(model)))
         else:
             # When a flag is given twice, the server takes the last one: this overrides the entrypoint's.

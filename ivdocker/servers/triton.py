@@ -48,6 +48,12 @@ _LOG_PATTERNS = (
         "use an image that contains the backend, or change 'backend' or 'platform' in config.pbtxt",
     ),
     LogPattern(
+        r"(?:failed to load model|Poll failed for model directory) '(?P<name>\.[^'/]*)'",
+        "model-load-failed",
+        "the repository holds a hidden folder, {name}, which Triton takes for a model",
+        "remove that folder: a tool has made it, as Jupyter makes .ipynb_checkpoints",
+    ),
+    LogPattern(
         r"at least one version must be available under the version policy",
         "model-load-failed",
         "the model's folder holds no numbered version folder",
@@ -115,7 +121,7 @@ class Triton(ServingBinary):
     @classmethod
     def match_folder(cls, model: ModelPath) -> str | None:
         """The model has a config.pbtxt in the place where Triton looks for it."""
-        is_there = (_model_folder(model) / _CONFIG).exists() or _is_repository(model)
+        is_there = (_model_folder(model) / _CONFIG).exists() or any(folder.has(_CONFIG) for folder in model.folders())
         return f"the model's folder holds {_CONFIG}" if is_there else None
 
     @classmethod
@@ -179,7 +185,14 @@ def _name_in(config: str) -> str | None:
 
 
 def _is_repository(model: ModelPath) -> bool:
-    return not model.has(_CONFIG) and any(folder.has(_CONFIG) for folder in model.folders())
+    """Whether the folder holds models, and is none. A model may do without a config.pbtxt."""
+    folders = [] if model.has(_CONFIG) or model.version else model.folders()
+    has_versions = any(folder.version for folder in folders)
+    return not has_versions and any(folder.has(_CONFIG) or _has_versions(folder) for folder in folders)
+
+
+def _has_versions(model: ModelPath) -> bool:
+    return any(folder.version for folder in model.folders())
 
 
 def _model_folder(model: ModelPath) -> Path:

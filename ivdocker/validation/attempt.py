@@ -29,6 +29,7 @@ from ivdocker.report.verdict import RequestFigures, RunReport
 from ivdocker.servers.base import ServingBinary
 from ivdocker.servers.client import BaseModelServerClient
 from ivdocker.text import plural
+from ivdocker.validation import model_folder
 from ivdocker.validation.budgets import exceeded, load_exceeded
 from ivdocker.validation.plan import Checks, Job
 from ivdocker.validation.request_stream import RequestStream
@@ -202,6 +203,7 @@ class _Attempt:
         failure = error.failure or Failure("engine-error", str(error))
         if failure.code in ("model-load-failed", "load-timeout"):
             failure = workers.killed(self._job.engine, self._container.name) or failure
+        failure = model_folder.explained(failure, self._job.model, self._options, self._container.user)
         log_may_tell = not failure.is_environment and failure.code != "budget-exceeded"
         if log_may_tell and not failure.log_tail:
             log = self._container.log() if self._log_of_failed is None else self._log_of_failed

@@ -1,17 +1,21 @@
-"""Finds before the start what would fail after it: requests that do not fit the inputs named in the model's folder."""
+"""Finds before the start what would fail after it: links that lead out of the model's folder, requests that do not fit
+the inputs named in it."""
 
 from __future__ import annotations
 
 from ivdocker.errors import UsageError
 from ivdocker.servers.base import ServingBinary
+from ivdocker.validation import model_folder
 from ivdocker.validation.plan import Job
 
 
 def check_before_start(job: Job) -> None:
-    """Raises UsageError for the first request that cannot be made for the model, as far as its folder tells.
+    """Warn of what the server will not see. Raises UsageError for the first request that cannot be made for the model,
+    as far as its folder tells.
 
     Also raises UsageError when a package that reads the folder is needed and not installed.
     """
+    model_folder.warn_of_links(job.model, job.options)
     if not job.has_requests:
         return
     for binary in {each.kind: each for each in [*filter(None, [job.reference]), *job.binaries]}.values():

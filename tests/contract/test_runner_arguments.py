@@ -168,9 +168,8 @@ def test_a_forked_childs_stop_leaves_its_parents_container(
 ) -> None:
     run = runner(model())
     client = binary.MakeClient(loaded(run, binary))
-    calls = len(engine.journal())
     assert in_child(run.Stop) == 0
-    assert len(engine.journal()) == calls
+    assert [call.verb for call in engine.journal() if call.verb in ("stop", "kill", "rm")] == []
     assert client.predict(PREDICT) == {"predictions": [2.5, 3.0, 4.5]}
     run.Stop()
     assert engine.containers() == []

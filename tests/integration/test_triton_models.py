@@ -18,6 +18,18 @@ from tests.integration.servers import blessed_run, failure_of, requests_file
 IMAGE = "ivdocker/triton:24.10"
 EXAMPLES = servers.EXAMPLES / "triton"
 
+WITHOUT_CONFIG = """
+class TritonPythonModel:
+    @staticmethod
+    def auto_complete_config(config):
+        config.add_input({"name": "x", "data_type": "TYPE_FP32", "dims": [1]})
+        config.add_output({"name": "y", "data_type": "TYPE_FP32", "dims": [1]})
+        return config
+
+    def execute(self, requests):
+        return []
+"""
+
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("server_image")]
 
 
@@ -147,3 +159,20 @@ def test_every_model_of_a_repository_gets_requests_or_is_named(cli: Cli, tmp_pat
     assert done.returncode == 0, done.stderr
     assert "6 of 6 requests answered" in done.stderr
     assert "(loaded, 6 requests answered, 0 compared, no request for stream, " in done.stderr
+
+
+def test_a_repository_without_config_files_is_one(cli: Cli, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        shutil.copytree(EXAMPLES / "linear" / "1", tmp_path / "repository" / name / "1")
+        (tmp_path / "repository" / name / "1" / "model.py").write_text(WITHOUT_CONFIG)
+    done = cli("validate", tmp_path / "repository", "--image", IMAGE, timeout=180)
+    assert done.returncode == 0, done.stderr
+    assert "models first, second are ready" in done.stderr
+
+
+def test_a_hidden_folder_in_a_repository_is_named_as_what_it_is(cli: Cli, tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLES / "linear", tmp_path / "repository" / "linear")
+    (tmp_path / "repository" / ".ipynb_checkpoints").mkdir()
+    done = cli("validate", tmp_path / "repository", "--image", IMAGE, timeout=180)
+    assert done.returncode == 1
+    assert "the repository holds a hidden folder, .ipynb_checkpoints, which Triton takes for a model" in done.stderr

@@ -372,6 +372,12 @@ TRITON: list[Sample] = [
         "onnxruntime",
     ),
     (
+        "E1125 14:34:13.009829 7 model_repository_manager.cc:724] \"failed to load model '.ipynb_checkpoints': at "
+        "least one version must be available under the version policy of model '.ipynb_checkpoints'\"",
+        "model-load-failed",
+        "hidden folder",
+    ),
+    (
         "E1122 16:00:00.000000 1 model_repository_manager.cc:1186] Invalid argument: at least one version must be "
         "available under the version policy of model 'm'",
         "model-load-failed",
