@@ -24,7 +24,7 @@ from ivdocker.container.signals import guard
 from ivdocker.container.state import End, State
 from ivdocker.container.usage import IdleGauge, UsageWatch
 from ivdocker.container.watch import ContainerWatch
-from ivdocker.diagnosis import explain
+from ivdocker.diagnosis import rows
 from ivdocker.engine.argv import ContainerSpec
 from ivdocker.engine.client import Engine, EngineError, OnPull
 from ivdocker.engine.parse import ContainerState
@@ -377,7 +377,7 @@ class Container:
         with self._lock:
             if self._watch is None and self.was_made and self._state is not State.ENDED:
                 server = self._server
-                pattern = explain.fatal_pattern(server.log_patterns)
+                pattern = rows.fatal_pattern(server.log_patterns)
                 # In the host's network anybody may listen there.
                 http_port = None if self._spec and self._spec.network == "host" else server.ports.get("http")
                 listening = Listening(self._engine, self.name, http_port, self._reach.http)

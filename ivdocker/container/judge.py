@@ -45,8 +45,7 @@ def watched(
     if watch.restarted is not None:
         return error_for(explain.restarted_container(name, watch.restarted.restarts))
     if watch.end is not None:
-        log = watch.log if watch.last_log is None else watch.last_log
-        return error_for(explain.ended_container(watch.end, log, patterns, watch.ready_at is not None))
+        return _ended(watch, watch.end, patterns)
     if watch.is_gone:
         return JobAborted(failure=explain.gone_container(name))
     if watch.is_paused:
@@ -61,10 +60,19 @@ def watched(
     return _fatal(watch, patterns) if is_news and watch.fatal_line_age > _FATAL_LINE_GRACE_S else None
 
 
+def _ended(watch: ContainerWatch, end: ContainerState, patterns: Sequence[LogPattern]) -> InfraValidationError:
+    from ivdocker.diagnosis import server_log
+
+    log = watch.log if watch.last_log is None else watch.last_log
+    return error_for(server_log.ended_container(end, log, patterns, watch.ready_at is not None))
+
+
 def _fatal(watch: ContainerWatch, patterns: Sequence[LogPattern]) -> InfraValidationError | None:
+    from ivdocker.diagnosis import server_log
+
     lines, log = watch.fatal_lines, watch.log
     for line in lines:
-        failure = explain.fatal_line(line, log, patterns)
+        failure = server_log.fatal_line(line, log, patterns)
         if failure:
             return error_for(failure)
     watch.harmless_lines = lines

@@ -1,33 +1,22 @@
-"""Turns evidence into a failure: a docker call's error, a container's end, a server's log. Pure: it calls nothing."""
+"""Turns facts into a failure: a docker call's error, what somebody did to a container, a port that nobody reaches.
+
+Pure: it calls nothing. :mod:`ivdocker.diagnosis.server_log` finds what a server's log tells.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import signal
-from collections.abc import Sequence
 from typing import Literal
 
-from ivdocker.diagnosis.advice import advice
-from ivdocker.diagnosis.engine_messages import BROKE_OFF, ENGINE_MESSAGES
-from ivdocker.diagnosis.evidence import Found, find, last_error, last_exception
-from ivdocker.diagnosis.log_lines import Line, lines_of
-from ivdocker.diagnosis.server_messages import SERVER_MESSAGES
+from ivdocker.diagnosis.rows import fill_in, first_match, strip_frame
 from ivdocker.engine.client import EngineError
 from ivdocker.engine.parse import ContainerState
 from ivdocker.errors import Failure
-from ivdocker.servers.base import SAVE_LOG, LogPattern
-from ivdocker.servers.client import hint_if_denied
-from ivdocker.text import one_line, shorten
+from ivdocker.text import one_line
 
-TAIL_LINES = 10
-"""How many lines of the log a failure shows."""
-
-_BEFORE_CAUSE = 6
-"""How many of these lines come before the line that names the cause. The others come after it."""
-
-_LINE_LENGTH = 400
-_MORE_MEMORY = "give the container more with --memory, or use a smaller model"
+MORE_MEMORY = "give the container more with --memory, or use a smaller model"
 _SAID_LENGTH = 8192
 _WARNING = re.compile(r"\s*(?:WARN(?:ING)?:|time=\S+ level=(?:warn|info|debug)|Emulate Docker CLI using podman)")
 _SAME_COMMANDS = "login|logout|pull|load|ps|system|network|image"
@@ -49,15 +38,17 @@ def engine_failure(error: EngineError, image: str | None = None) -> Failure:
     if error.kind == "timeout":
         hint = "the engine hangs or is overloaded: check whether docker ps answers, and restart the engine if not"
         return Failure("engine-timeout", f"the engine gave {error.stderr}: {error.command}", hint)
+    from ivdocker.diagnosis.engine_messages import ENGINE_MESSAGES  # which a good run does not need
+
     said = _without_warnings(error.stderr)
-    text = _strip_frame(said) or f"exit code {error.returncode} without an error message: {error.command}"
-    found = _first_match(ENGINE_MESSAGES, said)
+    text = strip_frame(said) or f"exit code {error.returncode} without an error message: {error.command}"
+    found = first_match(ENGINE_MESSAGES, said)
     if found is None:
         hint = "see docs/failures.md#engine-error, and try the command that is shown by itself"
         return Failure("engine-error", f"the engine refused: {text}", hint)
     row, match = found
     about = f" ({image})" if image and row.code in _ABOUT_IMAGE else ""
-    return Failure(row.code, f"{_fill_in(row, match)}{about}: {text}", _hint_on(error.command, row.hint))
+    return Failure(row.code, f"{fill_in(row, match)}{about}: {text}", _hint_on(error.command, row.hint))
 
 
 def no_more_processes(reason: str) -> Failure:
@@ -85,7 +76,7 @@ def discarded_limit(warning: str) -> Failure | None:
 def killed_worker() -> Failure:
     """Return the failure of a server that lives on after the kernel has killed a process of it."""
     text = "a process of the server ran out of memory and was killed by the kernel, while the server itself lives on"
-    return Failure("out-of-memory", text, _MORE_MEMORY, oom_killed=True)
+    return Failure("out-of-memory", text, MORE_MEMORY, oom_killed=True)
 
 
 ContainerPresence = Literal["none", "possible", "late", "certain"]
@@ -98,29 +89,11 @@ def presence_after(error: EngineError) -> ContainerPresence:
         return "late"
     if error.stdout.strip():
         return "certain"
-    found = _first_match(ENGINE_MESSAGES, _without_warnings(error.stderr))
+    from ivdocker.diagnosis.engine_messages import BROKE_OFF, ENGINE_MESSAGES
+
+    found = first_match(ENGINE_MESSAGES, _without_warnings(error.stderr))
     is_early = found is not None and found[0] is not BROKE_OFF and found[0].code in _BEFORE_CREATE
     return "none" if is_early or error.kind == "missing" else "possible"
-
-
-def ended_container(
-    state: ContainerState, log: str, log_patterns: Sequence[LogPattern], ready: bool = False
-) -> Failure:
-    """Return the failure of a container that ended by itself.
-
-    ``log``: what the server wrote; of a server that was ready only what it wrote since then, because it has survived
-    the rest. ``log_patterns``: the causes that this server's log names. ``ready``: whether the model was ready.
-    """
-    name = signal_name(state.exit_code)
-    how = f"exit code {state.exit_code}" + (f", {name}" if name else "") + (", after it was ready" if ready else "")
-    lines = lines_of(log)
-    failure = (
-        _killed_by_kernel(state, lines, how)
-        or _named_in_log(lines, log_patterns, how)
-        or _failed_start(state, lines, how)
-        or _unknown_end(state, lines, how)
-    )
-    return failure._replace(exit_code=state.exit_code, signal=name, oom_killed=state.oom_killed)
 
 
 def gone_container(name: str) -> Failure:
@@ -200,139 +173,12 @@ def loopback_listener(port: int) -> Failure:
     )
 
 
-def log_tail(log: str) -> tuple[str, ...]:
-    """Return the lines of the log around the last error that it tells of; without one, the last lines. Rows of tables
-    and our own probes are left out, and long lines are shortened."""
-    lines = lines_of(log)
-    return excerpt(lines, last_error(lines))
-
-
-def excerpt(lines: Sequence[Line], at: int | None) -> tuple[str, ...]:
-    """Return the lines around this place, at most ten; None: the last ones."""
-    start = max(0, len(lines) - TAIL_LINES)
-    if at is not None:
-        start = max(0, min(start, at - _BEFORE_CAUSE))
-    return tuple(shorten(line.text, _LINE_LENGTH) for line in lines[start : start + TAIL_LINES])
-
-
-def fatal_line(line: str, log: str, log_patterns: Sequence[LogPattern]) -> Failure | None:
-    """Return the failure that a log line of a running server means. None: the model may still become ready.
-
-    ``log``: the rest of the log, which may name the cause more precisely.
-    """
-    lines = lines_of(log)
-    if not any(_is_fatal(row, line, lines) for row in log_patterns):
-        return None
-    if all(each.text != line.rstrip() for each in lines):
-        lines = [*lines, *lines_of(line)]
-    found = _cause(lines, log_patterns, has_ended=False)
-    return _failure_of(found, lines) if found else None
-
-
-def fatal_pattern(log_patterns: Sequence[LogPattern]) -> re.Pattern[bytes] | None:
-    """Return one pattern that finds every line for which :func:`fatal_line` returns a failure. None: there is none."""
-    patterns = [re.sub(r"\?P<\w+>", "?:", row.pattern) for row in log_patterns if row.fatal]
-    # It is searched in many lines at once, and $ in a row means the end of a line.
-    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns).encode(), re.MULTILINE) if patterns else None
-
-
 def signal_name(exit_code: int) -> str | None:
     """Return the signal that an exit code over 128 means: SIGKILL for 137. None when there is no such signal."""
     try:
         return signal.Signals(exit_code - 128).name
     except ValueError:
         return None
-
-
-def _killed_by_kernel(state: ContainerState, lines: Sequence[Line], how: str) -> Failure | None:
-    if state.oom_killed:
-        hint = _MORE_MEMORY
-        text = f"the server ran out of memory and was killed by the kernel ({how})"
-        return Failure("out-of-memory", text, hint, log_tail=excerpt(lines, last_error(lines)))
-    if signal_name(state.exit_code) == "SIGILL":
-        hint = "the image needs CPU features, such as AVX, that this CPU or its emulation does not have"
-        text = f"the server executed an illegal instruction ({how})"
-        return Failure("illegal-instruction", text, hint, log_tail=excerpt(lines, last_error(lines)))
-    return None
-
-
-def _named_in_log(lines: Sequence[Line], log_patterns: Sequence[LogPattern], how: str) -> Failure | None:
-    found = _cause(lines, log_patterns)
-    if found is None:
-        return None
-    failure = _failure_of(found, lines)
-    return failure._replace(message=f"{failure.message} ({how})")
-
-
-def _cause(lines: Sequence[Line], log_patterns: Sequence[LogPattern], has_ended: bool = True) -> Found | None:
-    """Return what the log names as the cause."""
-    return find([*log_patterns, *SERVER_MESSAGES], lines, has_ended)
-
-
-def _failure_of(found: Found, lines: Sequence[Line]) -> Failure:
-    """Return the failure that a row means, with the last exception where the row's line does not say what it was."""
-    row, match, at = found
-    message, hint = _fill_in(row, match), _hint(row, match)
-    raised = last_exception(lines)
-    if not row.names_cause and "reason" not in match.groupdict() and raised is not None:
-        exception = lines[raised].exception
-        message, hint, at = f"{message}; its last exception: {_strip_frame(exception)}", advice(exception), raised
-    return Failure(row.code, message, hint, log_tail=excerpt(lines, at))
-
-
-def _is_fatal(row: LogPattern, line: str, lines: Sequence[Line]) -> bool:
-    if not row.fatal or re.search(row.pattern, line) is None:
-        return False
-    return not row.only_after or any(re.search(row.only_after, each.said) for each in lines)
-
-
-def _failed_start(state: ContainerState, lines: Sequence[Line], how: str) -> Failure | None:
-    if not state.error:
-        return None
-    text = f"the container did not start: {_strip_frame(state.error)} ({how})"
-    return Failure("container-exited", text, log_tail=excerpt(lines, last_error(lines)))
-
-
-def _unknown_end(state: ContainerState, lines: Sequence[Line], how: str) -> Failure:
-    at = last_exception(lines)
-    last, hint = "; its log is empty", SAVE_LOG
-    if at is not None:
-        exception = lines[at].exception.strip()
-        last, hint = f"; its last exception: {exception[:300]}", advice(exception)
-    elif lines:
-        last = f"; its last log line: {lines[-1].text.strip()[:300]}"
-    if signal_name(state.exit_code) == "SIGKILL":
-        hint = (
-            "it is not known what sent SIGKILL; if the kernel did because memory ran out, dmesg on the engine's machine"
-            " shows it"
-        )
-    return Failure(
-        "container-exited",
-        f"the server ended by itself ({how}){last}",
-        hint,
-        log_tail=excerpt(lines, last_error(lines)),
-    )
-
-
-def _first_match(rows: Sequence[LogPattern], text: str) -> tuple[LogPattern, re.Match[str]] | None:
-    """Return the first row, in the order of the table, that matches."""
-    for row in rows:
-        match = re.search(row.pattern, text, re.IGNORECASE)
-        if match:
-            return row, match
-    return None
-
-
-def _fill_in(row: LogPattern, match: re.Match[str]) -> str:
-    """Return the row's message with the texts of the pattern's groups."""
-    groups = {name: _strip_frame(text or "") for name, text in match.groupdict().items()}
-    return row.message.format(**groups)
-
-
-def _hint(row: LogPattern, match: re.Match[str]) -> str | None:
-    """Return the row's hint. Where the row has none, or repeats the server's words: what these words advise."""
-    denied = hint_if_denied(match.string) if row.code == "model-load-failed" else None
-    return denied or row.hint or advice(match.string)
 
 
 def _hint_on(command: str, hint: str) -> str:
@@ -347,10 +193,3 @@ def _without_warnings(text: str) -> str:
     lines = text[-_SAID_LENGTH:].splitlines()
     errors = [line for line in lines if not _WARNING.match(line)]
     return "\n".join(errors if any(line.strip() for line in errors) else lines)
-
-
-def _strip_frame(text: str) -> str:
-    """Return docker's message as one short line, without the words that docker puts around every error."""
-    text = re.sub(r"(?ms)^\s*(Usage:.*|(Run|See) '\S+ run --help'.*)", "", text)
-    text = re.sub(r"(?m)^\s*((docker|Error response from daemon|Error): )+", "", text)
-    return one_line(text, _LINE_LENGTH)

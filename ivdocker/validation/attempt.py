@@ -14,7 +14,6 @@ from ivdocker.container import workers
 from ivdocker.container.container import Container
 from ivdocker.diagnosis import log_errors
 from ivdocker.diagnosis import stop as stop_diagnosis
-from ivdocker.diagnosis.explain import log_tail
 from ivdocker.engine.client import EngineError
 from ivdocker.errors import (
     DeadlineExceeded,
@@ -206,6 +205,8 @@ class _Attempt:
         failure = model_folder.explained(failure, self._job.model, self._options, self._container.user)
         log_may_tell = not failure.is_environment and failure.code != "budget-exceeded"
         if log_may_tell and not failure.log_tail:
+            from ivdocker.diagnosis.server_log import log_tail
+
             log = self._container.log() if self._log_of_failed is None else self._log_of_failed
             failure = failure._replace(log_tail=log_tail(log))
         return failure.at(self._stages.current, self._container.command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ivdocker.diagnosis import explain
+from ivdocker.diagnosis import server_log
 from ivdocker.diagnosis.server_messages import SERVER_MESSAGES
 from tests.unit.diagnosis.helpers import ended, first_row, flaws, log_patterns
 
@@ -71,7 +71,7 @@ SURVIVED = [
 
 @pytest.mark.parametrize(("line", "code"), SAMPLES)
 def test_what_any_server_may_say_has_its_code(line: str, code: str) -> None:
-    failure = explain.ended_container(ended(1), f"starting\n{line}\n", ())
+    failure = server_log.ended_container(ended(1), f"starting\n{line}\n", ())
     assert failure.code == code
     assert flaws(failure) == []
 
@@ -86,7 +86,7 @@ def test_every_row_of_the_table_for_any_server_has_a_sample() -> None:
 @pytest.mark.parametrize("end", ["ValueError: the weights are rotten", "Segmentation fault (core dumped)", ""])
 def test_a_line_that_a_server_survives_is_no_cause(line: str, end: str) -> None:
     """The log of a CPU's server has such lines: a model that cannot be loaded would be the environment's fault."""
-    failure = explain.ended_container(ended(1), f"{line}\n{end}\n", ())
+    failure = server_log.ended_container(ended(1), f"{line}\n{end}\n", ())
     assert failure.code == "container-exited"
     assert not failure.is_environment
     assert end in failure.message
@@ -100,7 +100,7 @@ def test_a_caught_exception_does_not_hide_the_one_that_ended_the_server() -> Non
         "Traceback (most recent call last):\n"
         "ValueError: the weights are rotten\n"
     )
-    failure = explain.ended_container(ended(1), log, ())
+    failure = server_log.ended_container(ended(1), log, ())
     assert failure.code == "container-exited"
     assert "its last exception: ValueError: the weights are rotten" in failure.message
 
@@ -112,7 +112,7 @@ def test_what_other_processes_raise_at_the_end_does_not_hide_the_cause() -> None
         "asyncio.exceptions.CancelledError\n"
         "KeyboardInterrupt\n"
     )
-    assert explain.ended_container(ended(1), log, log_patterns("openai")).code == "gpu-unavailable"
+    assert server_log.ended_container(ended(1), log, log_patterns("openai")).code == "gpu-unavailable"
 
 
 def test_an_exception_that_was_raised_from_another_is_one_cause() -> None:
@@ -122,12 +122,12 @@ def test_an_exception_that_was_raised_from_another_is_one_cause() -> None:
         "Traceback (most recent call last):\n"
         "RuntimeError: cannot start\n"
     )
-    assert explain.ended_container(ended(1), log, ()).code == "gpu-unavailable"
+    assert server_log.ended_container(ended(1), log, ()).code == "gpu-unavailable"
 
 
 def test_a_server_at_work_has_survived_what_it_said_before() -> None:
     work = "".join(f"INFO:     request {number}\n" for number in range(60))
-    failure = explain.ended_container(ended(3), f"RuntimeError: No CUDA GPUs are available\n{work}", ())
+    failure = server_log.ended_container(ended(3), f"RuntimeError: No CUDA GPUs are available\n{work}", ())
     assert failure.code == "container-exited"
 
 
@@ -153,8 +153,8 @@ def test_a_servers_row_that_repeats_the_words_does_not_hide_the_environment(
 ) -> None:
     log = relayed.format(words)
     rows = log_patterns(kind)
-    assert explain.ended_container(ended(1), log, rows).code == code
-    running = explain.fatal_line(log.splitlines()[-1], log, rows)
+    assert server_log.ended_container(ended(1), log, rows).code == code
+    running = server_log.fatal_line(log.splitlines()[-1], log, rows)
     assert running is None or running.code == code
 
 
@@ -164,6 +164,6 @@ def test_a_program_that_aborts_for_want_of_instructions_is_told_from_one_that_is
         "compiled to use AVX2 instructions, but these aren't available on your machine.\n"
         "/usr/bin/tf_serving_entrypoint.sh: line 3:     7 Aborted (core dumped)\n"
     )
-    failure = explain.ended_container(ended(134), log, log_patterns("tensorflow-serving"))
+    failure = server_log.ended_container(ended(134), log, log_patterns("tensorflow-serving"))
     assert (failure.code, failure.signal) == ("illegal-instruction", "SIGABRT")
     assert "AVX2" in failure.message
