@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ivdocker.errors import UsageError
@@ -39,11 +38,13 @@ def write_blessing(folder: str | os.PathLike[str], verdict: Verdict) -> None:
     """
     wanted = {"blessed": BLESSED, "not_blessed": NOT_BLESSED}.get(verdict)
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        os.makedirs(folder, exist_ok=True)
         for name in (BLESSED, NOT_BLESSED):
+            path = os.path.join(folder, name)
             if name == wanted:
-                Path(folder, name).touch()
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
             else:
-                Path(folder, name).unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
     except OSError as error:
         raise UsageError(f"cannot write the blessing to {os.fspath(folder)!r}: {error.strerror}") from None

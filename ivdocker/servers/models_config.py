@@ -6,9 +6,9 @@ The format is the text form of ``ModelServerConfig`` (tensorflow/serving ``confi
 from __future__ import annotations
 
 import os
+import posixpath
 from collections import Counter
 from contextlib import suppress
-from pathlib import PurePosixPath
 
 from ivdocker.errors import UsageError
 from ivdocker.model_path import ModelPath
@@ -66,7 +66,7 @@ def _small_files(folder: str) -> list[str]:
 def mount_point(model: ModelPath, model_name: str) -> str:
     """Where in the container to mount the folder with the file. Raises UsageError when the file does not name the model
     or names none."""
-    models, config = dict(configured_models(model)), str(model.path / CONFIG_FILE)
+    models, config = dict(configured_models(model)), os.path.join(model.location, CONFIG_FILE)
     if not models:
         raise UsageError(f"no model is named in {config!r}, or the file cannot be read; it must hold {CONFIG_FORM}")
     if model_name not in models:
@@ -77,13 +77,17 @@ def mount_point(model: ModelPath, model_name: str) -> str:
 def _best_parent(model: ModelPath, base_paths: list[str]) -> str:
     """The folder for which most of the base paths, which are absolute, point into the model's folder. When there is
     none, the parent of the first base path."""
-    absolute = [PurePosixPath(path).parts for path in base_paths if path.startswith("/") and ".." not in path]
+    absolute = [_parts(path) for path in base_paths if path.startswith("/") and ".." not in path]
     homes = Counter(
-        str(PurePosixPath(*parts[:length]))
+        posixpath.join("/", *parts[:length])
         for parts in absolute
-        for length in range(2, len(parts))
-        if model.path.joinpath(*parts[length:]).is_dir()
+        for length in range(1, len(parts))
+        if os.path.isdir(os.path.join(model.location, *parts[length:]))
     )
     if homes:
         return max(homes, key=lambda home: (homes[home], home == BASE_PATH))
-    return next((str(PurePosixPath(*parts[:-1])) for parts in absolute if len(parts) > 2), BASE_PATH)
+    return next((posixpath.join("/", *parts[:-1]) for parts in absolute if len(parts) > 1), BASE_PATH)
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]

@@ -31,7 +31,6 @@ from ivdocker.text import plural
 from ivdocker.validation import model_folder
 from ivdocker.validation.budgets import exceeded, load_exceeded
 from ivdocker.validation.plan import Checks, Job
-from ivdocker.validation.request_stream import RequestStream
 
 if TYPE_CHECKING:
     from ivdocker.requests.send import RequestResult, RequestStats
@@ -168,6 +167,7 @@ class _Attempt:
 
     def _send_requests(self, client: BaseModelServerClient) -> None:
         from ivdocker.requests.send import SendOptions, send_all
+        from ivdocker.validation.request_stream import RequestStream
 
         job = self._job
         for sink in job.sinks:
