@@ -109,14 +109,9 @@ class Container:
         return self._launch.pull_seconds
 
     @property
-    def image_id(self) -> str | None:
-        """The image's ID. None until the container runs."""
-        return self._seen.image_id if self._seen else None
-
-    @property
-    def user(self) -> str | None:
-        """As whom the server runs, as the engine says it. None until the container runs."""
-        return self._seen.user if self._seen else None
+    def seen(self) -> ContainerState | None:
+        """The container as it was when its ports were found. None until it runs."""
+        return self._seen
 
     @property
     def command(self) -> str | None:
@@ -225,6 +220,11 @@ class Container:
     @property
     def _is_forked(self) -> bool:
         return os.getpid() != self._owner
+
+    @property
+    def _id(self) -> str:
+        """The container's ID once it is known: somebody else may change its name."""
+        return self._seen.id if self._seen else self.name
 
     @cached_property
     def _server(self) -> Server:
@@ -340,9 +340,9 @@ class Container:
             return
         has_ended = watch is not None and (watch.end is not None or watch.is_gone)
         if not has_ended:
-            removal.stop(self._engine, self.name, self._grace_s, guard.hurry)
+            removal.stop(self._engine, self._id, self._grace_s, guard.hurry)
             if self._options.graceful_stop:
-                self.exit_code_after_sigterm = removal.exit_code(self._engine, self.name)
+                self.exit_code_after_sigterm = removal.exit_code(self._engine, self._id)
         if self._end.keep_log:
             with contextlib.suppress(EngineError):
                 self._last_log = self._read_log()
@@ -361,7 +361,7 @@ class Container:
         presence = self._launch.presence
         if presence == "none" or self._end.leave:
             return True
-        self.was_removed = removal.remove(self._engine, self.name, clock.Deadline.after(_REMOVE_S), presence)
+        self.was_removed = removal.remove(self._engine, self._id, clock.Deadline.after(_REMOVE_S), presence)
         # An engine that refused both docker run and docker rm has most likely made nothing.
         return self.was_removed or presence == "possible"
 

@@ -18,7 +18,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Protocol
@@ -274,7 +274,8 @@ class ShutdownGuard:
             with self._nudging:
                 self._uninstall()
         finally:
-            _call(self._previous.get(shutdown.signum), shutdown.signum, frame)
+            # SIGTERM after SIGHUP means its own handler too, whatever that of SIGHUP does.
+            _call_each(self._previous, [*dict.fromkeys([shutdown.signum, *self._seen])], frame)
 
     def _serve(self) -> None:
         while signums := os.read(self._pipe[0], 1):
@@ -327,6 +328,15 @@ _fork = threading.local()
 os.register_at_fork(
     before=guard.before_fork, after_in_parent=guard.after_fork, after_in_child=lambda: guard.after_fork(is_child=True)
 )
+
+
+def _call_each(previous: Mapping[int, Any], signums: Sequence[int], frame: FrameType | None) -> None:
+    """Call the handler of each signal, also if one of them raises."""
+    if signums:
+        try:
+            _call(previous.get(signums[0]), signums[0], frame)
+        finally:
+            _call_each(previous, signums[1:], frame)
 
 
 def _call(

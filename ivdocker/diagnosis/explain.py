@@ -98,8 +98,8 @@ def presence_after(error: EngineError) -> ContainerPresence:
 
 def gone_container(name: str) -> Failure:
     """Return the failure of a container that somebody else removed, or is removing."""
-    text = f"the container {name} is gone: somebody else removed it"
-    return Failure("container-exited", text, "see who runs docker rm or docker system prune on this machine")
+    text = f"the container {name} is gone: somebody else removed it, so nothing is known about the model"
+    return Failure("engine-error", text, "see who runs docker rm or docker system prune on this machine")
 
 
 def stopped_container(name: str, state: ContainerState) -> Failure:

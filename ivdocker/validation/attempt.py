@@ -117,7 +117,8 @@ class _Attempt:
         deadline = clock.utc() + job.timeout_s
         with self._stages.timed("running") as stage:
             container.wait_until_running(clock.Deadline.from_utc(deadline))
-            self.report.image_id, self.report.endpoints = container.image_id, container.endpoint.addresses
+            self.report.image_id = container.seen.image_id if container.seen else None
+            self.report.endpoints = container.endpoint.addresses
             stage.text = ", ".join(f"{protocol} {address}" for protocol, address in self.report.endpoints.items())
         client = self._binary.MakeClient(container.endpoint)
         with self._measured():
@@ -202,7 +203,8 @@ class _Attempt:
         failure = error.failure or Failure("engine-error", str(error))
         if failure.code in ("model-load-failed", "load-timeout"):
             failure = workers.killed(self._job.engine, self._container.name) or failure
-        failure = model_folder.explained(failure, self._job.model, self._options, self._container.user)
+        seen = self._container.seen
+        failure = model_folder.explained(failure, self._job.model, self._options, seen.user if seen else None)
         log_may_tell = not failure.is_environment and failure.code != "budget-exceeded"
         if log_may_tell and not failure.log_tail:
             from ivdocker.diagnosis.server_log import log_tail

@@ -283,6 +283,30 @@ def test_a_container_that_somebody_stops_says_nothing_about_the_model(
         client.WaitUntilModelLoaded(soon())
 
 
+def test_a_container_that_somebody_removes_says_nothing_about_the_model(
+    engine: Engine, runner: RunnerFactory, binary: TensorFlowServing, model: ModelFactory
+) -> None:
+    run = runner(model(load_seconds=30))
+    client = binary.MakeClient(running(run))
+    engine.docker("rm", "--force", "--volumes", name_of(engine))
+    with pytest.raises(InfraValidationError, match="somebody else") as caught:
+        client.WaitUntilModelLoaded(soon())
+    assert caught.value.failure is not None
+    assert caught.value.failure.is_environment
+
+
+@pytest.mark.parametrize("engine", [pytest.param("docker", marks=pytest.mark.engine)], indirect=True)
+def test_a_container_that_somebody_renames_is_removed(
+    engine: Engine, runner: RunnerFactory, model: ModelFactory
+) -> None:
+    run = runner(model())
+    running(run)
+    identifier = engine.state_of(name_of(engine))["Id"]
+    engine.docker("rename", identifier, f"renamed-{identifier[:12]}")
+    run.Stop()
+    assert identifier not in engine.docker("ps", "--all", "--quiet", "--no-trunc").split()
+
+
 @pytest.mark.parametrize("engine", [pytest.param("docker", marks=pytest.mark.engine)], indirect=True)
 def test_a_container_that_somebody_starts_again_says_nothing_about_the_model(
     engine: Engine, runner: RunnerFactory, binary: TensorFlowServing, model: ModelFactory

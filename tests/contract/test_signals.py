@@ -154,6 +154,29 @@ def test_sigterm_stops_the_server_and_then_calls_the_former_handler(
     run.Stop()
 
 
+def test_a_second_signal_of_another_kind_reaches_its_own_handler(
+    runner: RunnerFactory, model: ModelFactory, sigterm_handler: InstallHandler
+) -> None:
+    """Whatever the handler of the first one does."""
+    hung_up: list[int] = []
+    former = signal.signal(signal.SIGHUP, lambda signum, _frame: hung_up.append(signum))
+
+    def handler(_signum: int, _frame: FrameType | None) -> None:
+        raise Handled
+
+    sigterm_handler(handler)
+    try:
+        run = runner(model())
+        run.Start()
+        run.WaitUntilRunning(time.time() + 60)
+        os.kill(os.getpid(), signal.SIGHUP)
+        with pytest.raises(Handled):
+            signal_myself(signal.SIGTERM)
+        assert hung_up == [signal.SIGHUP]
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
 def test_sigterm_ends_a_wait_as_a_graceful_shutdown(
     runner: RunnerFactory,
     model: ModelFactory,
