@@ -17,12 +17,17 @@ from ivdocker.errors import (
     ResponseTooLarge,
     UsageError,
 )
+from ivdocker.requests.judge.declared import tensors, wrong_output
 from ivdocker.requests.judge.response import compare_repeated, judge_response, request_failure
 from ivdocker.requests.make.with_body import lacks_body, with_body
 from ivdocker.requests.model import Request
 from ivdocker.servers.client import REQUEST_TIMEOUT_S, BaseModelServerClient
 from ivdocker.servers.records import Tensor
 
+_DECLARED_HINT = (
+    "correct the outputs that the model's configuration declares, or the model: a client that is made from the metadata"
+    " cannot read this answer"
+)
 _NO_WAY_HINT = "validate it without requests, which tries that it loads"
 
 
@@ -169,6 +174,12 @@ def _send_in_order(
                 future.cancel()
 
 
+def _says_types(expect: Any) -> bool:
+    """Whether the user has written what each output is: that is right, whatever the metadata declares."""
+    expected = tensors(expect, "outputs") or {}
+    return bool(expected) and all("datatype" in each for each in expected.values())
+
+
 InputsLookup = Callable[[str | None, str | None], list[Tensor]]
 """Returns a model's inputs for the model's name and the signature's name, or an empty list when they are not known."""
 
@@ -188,6 +199,7 @@ class _Sender:
         self._client = client
         self._options = options
         self._inputs_lookup = inputs_lookup
+        self._declared = cache(self._look_up_declared)
 
     def send(self, request: Request) -> RequestResult:
         """Make the request's body, if it lacks one, and send the request, or send it twice."""
@@ -212,7 +224,21 @@ class _Sender:
             return RequestResult(request, failure=request_failure(request, "no-request", why, _NO_WAY_HINT))
         types = self._client.answer_types
         answer, failure = judge_response(request, response, self._volatile(request), types)
-        return RequestResult(request, answer, response.seconds * 1000, failure)
+        return RequestResult(request, answer, response.seconds * 1000, failure or self._undeclared(request, answer))
+
+    def _undeclared(self, request: Request, answer: Any) -> Failure | None:
+        """Return the failure of an answer that is not as the model's metadata declares it."""
+        name = request.model_name
+        if request.status or request.version or _says_types(request.expect) or tensors(answer, "outputs") is None:
+            return None
+        declared, is_batched = self._declared(name, request.signature)
+        wrong = wrong_output(request.request_body.body, answer, declared, is_batched)
+        if wrong is None:
+            return None
+        return request_failure(request, "response-mismatch", f"wrong response {wrong}", _DECLARED_HINT)
+
+    def _look_up_declared(self, name: str | None, signature: str | None) -> tuple[list[Tensor], bool]:
+        return self._client.outputs(name, signature), bool(self._client.max_batch_size(name))
 
     def _send_again(self, first: RequestResult) -> RequestResult:
         """Send a request whose first response was correct a second time, and compare both responses."""

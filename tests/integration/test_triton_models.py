@@ -176,3 +176,21 @@ def test_a_hidden_folder_in_a_repository_is_named_as_what_it_is(cli: Cli, tmp_pa
     done = cli("validate", tmp_path / "repository", "--image", IMAGE, timeout=180)
     assert done.returncode == 1
     assert "the repository holds a hidden folder, .ipynb_checkpoints, which Triton takes for a model" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "words"),
+    [
+        ("TYPE_FP32", "TYPE_FP64", "'y' is FP32, and the model's metadata declares FP64"),
+        ("dims: [", "dims: [ 7, ", "and the model's metadata declares [7, "),
+    ],
+)
+def test_an_answer_that_is_not_as_its_config_declares_is_wrong(was: str, now: str, words: str, tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLES / "linear", tmp_path / "linear")
+    config = tmp_path / "linear" / "config.pbtxt"
+    inputs, output, rest = config.read_text().partition("output")
+    assert was in rest
+    config.write_text(inputs + output + rest.replace(was, now))
+    failure = failure_of(tmp_path / "linear", IMAGE, synthesize=1)
+    assert failure.code == "response-mismatch"
+    assert words in failure.message
