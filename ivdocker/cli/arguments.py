@@ -138,11 +138,13 @@ def _add_container(parser: argparse.ArgumentParser) -> None:
     add("--user", metavar="UID[:GID]")
     add("--network", metavar="NETWORK")
     add("--hardened", action="store_true", help="no capabilities, read-only root, limited number of processes")
+    add("--init", action="store_true", default=None, help="production has docker's init, or another, as process 1 too")
     add(
         "--no-init",
         dest="init",
         action="store_false",
-        help="without docker's init, which hides an entrypoint that cannot start alone, or must be process 1",
+        default=None,
+        help="without docker's init, as an image needs whose program must be process 1",
     )
     add("--offline", action="store_true", help="no network access from the container: it can download nothing")
     add(

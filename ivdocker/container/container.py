@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ivdocker import clock, http
 from ivdocker.ahead import Ahead
-from ivdocker.container import judge, labels, last_look, removal, session, similar_images
+from ivdocker.container import entrypoint, judge, labels, last_look, removal, session, similar_images
 from ivdocker.container.arrival import Arrival
 from ivdocker.container.launch import Launch
 from ivdocker.container.listening import Listening
@@ -92,7 +92,8 @@ class Container:
         self._ending = threading.RLock()
         """Held by the thread that unwinds the stack."""
         self._spec: ContainerSpec | None = None
-        self._seen: ContainerState | None = None
+        self.seen: ContainerState | None = None
+        """The container as it was when its ports were found. None until it runs."""
         self._endpoint: Endpoint | None = None
         self._watch: ContainerWatch | None = None
         self._last_log: str | None = None
@@ -107,11 +108,6 @@ class Container:
     def pull_seconds(self) -> float | None:
         """How long the pull took, in seconds. None if there was no pull."""
         return self._launch.pull_seconds
-
-    @property
-    def seen(self) -> ContainerState | None:
-        """The container as it was when its ports were found. None until it runs."""
-        return self._seen
 
     @property
     def command(self) -> str | None:
@@ -178,7 +174,7 @@ class Container:
         """check(), after a look at the container itself. For a verdict that has no other evidence than the time: the
         watch looks seldom at a container whose log has not ended."""
         self.check()
-        error = last_look.error(self._engine, self.name, self._seen, self._reach, self._pause)
+        error = last_look.error(self._engine, self.name, self.seen, self._reach, self._pause)
         self.check()
         if error:
             raise error
@@ -202,8 +198,8 @@ class Container:
 
     def measure(self) -> UsageWatch:
         """Start to sample the container's memory and CPU time. The container must run. The caller closes the result."""
-        assert self._seen is not None, "container is not running."
-        return UsageWatch(self._engine, self._seen)
+        assert self.seen is not None, "container is not running."
+        return UsageWatch(self._engine, self.seen)
 
     def stop(self, keep_log: bool = True) -> None:
         """Stop the server, and remove everything that start() made. Blocks. May be called at any time, from any thread,
@@ -224,7 +220,7 @@ class Container:
     @property
     def _id(self) -> str:
         """The container's ID once it is known: somebody else may change its name."""
-        return self._seen.id if self._seen else self.name
+        return self.seen.id if self.seen else self.name
 
     @cached_property
     def _server(self) -> Server:
@@ -280,7 +276,7 @@ class Container:
         self.check()
         if arrival.verdict:
             raise arrival.verdict
-        self._seen = state or self._seen
+        self.seen = state or self.seen
         self._endpoint = self._endpoint_of(state) if state and state.status == "running" else None
         if self._endpoint is not None and not self._is_forked:
             self._advance(State.RUNNING)
@@ -288,10 +284,8 @@ class Container:
 
     def _pause(self, seconds: float) -> None:
         """Sleep until there is something for check() to raise, at most so long."""
-        if self._is_forked:
-            clock.sleep(seconds)
-        else:
-            self._news.wait(seconds)
+        wait = clock.sleep if self._is_forked else self._news.wait
+        wait(seconds)
 
     def _advance(self, state: State) -> None:
         with self._lock:
@@ -381,9 +375,15 @@ class Container:
                 # In the host's network anybody may listen there.
                 http_port = None if self._spec and self._spec.network == "host" else server.ports.get("http")
                 listening = Listening(self._engine, self.name, http_port, self._reach.http)
-                news, seen = self._news, lambda: self._seen
-                self._watch = ContainerWatch(self._engine, self.name, pattern, listening, news, seen)
+                engine, news = self._engine, self._news
+                self._watch = ContainerWatch(engine, self.name, pattern, listening, news, lambda: self.seen)
             return self._watch
+
+    def _vouch(self) -> None:
+        """Raise an error if what answers is not this server, or not one that production could start."""
+        self._reach.vouch()
+        if self.seen and self._spec and self._spec.init and self._options.init is None:
+            entrypoint.check(self._engine, self.seen)
 
     def _endpoint_of(self, state: ContainerState) -> Endpoint | None:
         """The endpoint. None while a port has no binding yet."""
@@ -393,7 +393,7 @@ class Container:
         main = next(protocol for protocol, port in server.ports.items() if port == server.main_port)
         gauge = IdleGauge(state, self._engine)
         endpoint = Endpoint(found[main], found, self.check, self.log_so_far, self._pause, gauge.is_idle)
-        endpoint.look, endpoint.vouch = self.look, self._reach.vouch
+        endpoint.look, endpoint.vouch = self.look, self._vouch
         if self._watch:
             endpoint.is_ready = self._watch.model_is_ready
         return endpoint

@@ -31,6 +31,7 @@ class RunOptions(NamedTuple):
     - ``hardened``: no capabilities and no new privileges, a read-only root, a limited number of processes.
       ``offline``: the container reaches nothing outside this machine.
     - ``init``: docker's init is process 1, so that an image whose shell script does not pass SIGTERM on ends at once.
+      True: production has it too. None (the default): a program that only the init can start is a failure.
     - ``graceful_stop``: SIGTERM must end the server with exit code 0 or 143. docker's init is left out, so that the
       image itself handles SIGTERM. ``grace_s``: seconds between SIGTERM and SIGKILL (default 10 for TFX's runner and
       with ``graceful_stop``, else 0.5).
@@ -50,7 +51,7 @@ class RunOptions(NamedTuple):
     user: str | None = None
     network: str | None = None
     hardened: bool = False
-    init: bool = True
+    init: bool | None = None
     docker_args: tuple[str, ...] = ()
     grace_s: float | None = None
     keep: bool = False

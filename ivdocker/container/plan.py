@@ -106,7 +106,7 @@ def container_spec(
         ports=ports,
         more_ports=more_ports,
         publish_address=publish_address(engine.publish_address, remote_host),
-        init=options.init and params.init is not False and not options.graceful_stop,
+        init=options.init is not False and params.init is not False and not options.graceful_stop,
         platform=options.platform or params.platform,
         network=network,
         flags=_flags(options, engine.dialect, params),

@@ -96,6 +96,13 @@ def presence_after(error: EngineError) -> ContainerPresence:
     return "none" if is_early or error.kind == "missing" else "possible"
 
 
+def needs_init(program: str) -> Failure:
+    """Return the failure of an image whose program only docker's init can start."""
+    text = f"{program}, the image's program, has no #! line: docker run --init starts it, docker run alone cannot"
+    hint = "begin the file with #!/bin/sh; or give --init, if production runs the image with an init too"
+    return Failure("container-exited", text, hint)
+
+
 def gone_container(name: str) -> Failure:
     """Return the failure of a container that somebody else removed, or is removing."""
     text = f"the container {name} is gone: somebody else removed it, so nothing is known about the model"

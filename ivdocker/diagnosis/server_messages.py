@@ -32,6 +32,12 @@ SERVER_MESSAGES: tuple[LogPattern, ...] = (
         "use an image for this machine, choose the platform with --platform, or install emulation (binfmt)",
     ),
     _row(
+        r"(?i)\b(?:can only|must|has to) (?:be )?(?:run )?(?:as )?(?:pid|process (?:id|no|number)) ?1\b",
+        "engine-error",
+        "the image's program must be process 1, and docker's init is, which ivdocker adds",
+        "leave the init out with --no-init",
+    ),
+    _row(
         r"No CUDA GPUs are available|CUDA driver version is insufficient|no CUDA-capable device|CUDA_ERROR_NO_DEVICE"
         r"|libcuda\.so(?:\.1)?: cannot open shared object|Found no NVIDIA driver|NVML Shared Library Not Found",
         "gpu-unavailable",

@@ -63,6 +63,8 @@ class ContainerState(NamedTuple):
     """The container's address by network, as ``address/prefix length``; networks without an address are left out."""
     user: str = ""
     """As whom its first process runs: ``UID[:GID]``, or names that the image knows. Empty for root."""
+    program: str = ""
+    """The image's program, as the engine starts it."""
 
     def was_started_after(self, earlier: ContainerState | None) -> bool:
         """Whether the container runs again: its first process is not the one that it was."""
@@ -161,6 +163,7 @@ def container(output: bytes, dialect: Dialect) -> ContainerState:
         network_mode=str((record.get("HostConfig") or {}).get("NetworkMode") or ""),
         addresses=_addresses(network.get("Networks") or {}),
         user=str((record.get("Config") or {}).get("User") or ""),
+        program=str(record.get("Path") or ""),
     )
 
 

@@ -9,6 +9,8 @@ from ivdocker.diagnosis.server_messages import SERVER_MESSAGES
 from tests.unit.diagnosis.helpers import ended, first_row, flaws, log_patterns
 
 SAMPLES = [
+    ("s6-overlay-suexec: fatal: can only run as pid 1", "engine-error"),
+    ("runit: fatal: must be run as process no 1.", "engine-error"),
     ("exec /usr/bin/tf_serving_entrypoint.sh: exec format error", "platform-mismatch"),
     ("RuntimeError: CUDA error: CUDA driver version is insufficient for CUDA runtime version", "gpu-unavailable"),
     ("ImportError: libcuda.so.1: cannot open shared object file: No such file or directory", "gpu-unavailable"),
