@@ -13,8 +13,11 @@ def run() -> None:
         except OSError:
             sys.stdout = None
         return
-    from ivdocker.cli.main import run_and_exit
-
+    try:
+        from ivdocker.cli.main import run_and_exit
+    except KeyboardInterrupt:
+        sys.stderr.write("ivdocker: interrupted by SIGINT; nothing was started\n")
+        sys.exit(130)
     run_and_exit()
 
 

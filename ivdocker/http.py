@@ -7,6 +7,7 @@ import json
 import select
 import socket
 from collections.abc import Iterator, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -115,6 +116,7 @@ def _exchange(
 
     method, path, body, headers = words
     connection = http.client.HTTPConnection(*address)
+    connection.response_class = _final_response_class()
     connection.sock = sock
     connection.request(method, path, body, {**headers, "Connection": "close"})
     _refuse_http2(sock, address)
@@ -127,6 +129,22 @@ def _exchange(
             raise HttpError("reset", f"the answer to {method} {path} ended {response.length} bytes short")
         kind = response.headers.get_content_type() if response.headers.get("Content-Type") else ""
         return Response(response.status, content, watch.seconds, kind, response.headers.get("Location", ""))
+
+
+@cache
+def _final_response_class() -> Any:
+    """http.client's class of responses, which skips 100 Continue, made to skip 103 Early Hints and the like too."""
+    import http.client
+
+    class FinalResponse(http.client.HTTPResponse):
+        def _read_status(self) -> tuple[str, int, str]:
+            while True:
+                version, status, reason = super()._read_status()  # type: ignore[misc]
+                if not http.client.SWITCHING_PROTOCOLS < status < http.client.OK:
+                    return version, status, reason
+                http.client.parse_headers(self.fp)
+
+    return FinalResponse
 
 
 def speaks_http2(address: tuple[str, int], *, deadline: clock.Deadline) -> bool:

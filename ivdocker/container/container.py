@@ -22,13 +22,13 @@ from ivdocker.container.plan import Server, container_spec, server_of
 from ivdocker.container.reach import Reach
 from ivdocker.container.signals import guard
 from ivdocker.container.state import End, State
-from ivdocker.container.usage import IdleGauge, UsageWatch
+from ivdocker.container.usage import IdleGauge
 from ivdocker.container.watch import ContainerWatch
 from ivdocker.diagnosis import rows
 from ivdocker.engine.argv import ContainerSpec
 from ivdocker.engine.client import Engine, EngineError, OnPull
 from ivdocker.engine.parse import ContainerState
-from ivdocker.errors import DeadlineExceeded, GracefulShutdown, InfraValidationError
+from ivdocker.errors import DeadlineExceeded, Failure, GracefulShutdown, InfraValidationError
 from ivdocker.process.run import Cancelled
 from ivdocker.servers.records import Endpoint
 
@@ -71,7 +71,7 @@ class Container:
     ) -> None:
         self._engine, self._model, self._binary, self._options = engine, model, binary, options
         self._grace_s = GRACE_S if options.grace_s is None else options.grace_s
-        self._launch = Launch(engine, options, on_pull)
+        self.launch = Launch(engine, options, on_pull)
         self._state = State.INITIAL
         self._owner = os.getpid()
         """The process that has called start(). In a forked child its threads are gone, and its locks may be held."""
@@ -96,18 +96,14 @@ class Container:
         """The container as it was when its ports were found. None until it runs."""
         self._endpoint: Endpoint | None = None
         self._watch: ContainerWatch | None = None
+        self._death: Ahead[Failure | None] | None = None
         self._last_log: str | None = None
         """The log, read before the container was removed."""
 
     @property
     def was_made(self) -> bool:
         """Whether docker run has created the container."""
-        return self._launch.is_made
-
-    @property
-    def pull_seconds(self) -> float | None:
-        """How long the pull took, in seconds. None if there was no pull."""
-        return self._launch.pull_seconds
+        return self.launch.is_made
 
     @property
     def command(self) -> str | None:
@@ -196,21 +192,22 @@ class Container:
         """What the server wrote after this UTC timestamp; None when that is not known. Raises nothing."""
         return self._watch.log_since(timestamp) if self._watch else None
 
-    def measure(self) -> UsageWatch:
-        """Start to sample the container's memory and CPU time. The container must run. The caller closes the result."""
-        assert self.seen is not None, "container is not running."
-        return UsageWatch(self._engine, self.seen)
-
-    def stop(self, keep_log: bool = True) -> None:
+    def stop(self, keep_log: bool = True, prove_life: bool = False) -> None:
         """Stop the server, and remove everything that start() made. Blocks. May be called at any time, from any thread,
         any number of times; a call after one that could not remove everything tries again. Raises nothing itself; after
         a signal, the main thread calls the former handler here, and raises what that raises. ``keep_log``: read the
-        whole log before the removal, for log(): a docker call of 35 ms. In a forked child it does nothing."""
-        self._finish(leave=False, keep_log=keep_log)
+        whole log before the removal, for log(): a docker call of 35 ms. ``prove_life``: find out beside the removal
+        what death() tells. In a forked child it does nothing."""
+        self._finish(End(False, keep_log, prove_life))
+
+    def death(self) -> Failure | None:
+        """The failure of a server that ended by itself before stop() had told it to. None also if that is not known.
+        Call this after ``stop(prove_life=True)``."""
+        return self._death.result() if self._death else None
 
     def leave(self) -> str | None:
         """Call this instead of stop() to leave the container for inspection. Return its name, None if none was made."""
-        self._finish(leave=True, keep_log=False)
+        self._finish(End(leave=True, keep_log=False))
         return self.name if self.was_made else None
 
     @property
@@ -254,7 +251,7 @@ class Container:
         if spec.network == "host":
             self._reach.check_free()
         ends.callback(self._left.try_, self._remove)
-        self._launch.run(spec, self._stopping, here.guard_child)
+        self.launch.run(spec, self._stopping, here.guard_child)
         if self._state in (State.STOPPING, State.ENDED):
             # stop() was called meanwhile, and may have given up waiting for this docker run.
             self._left.try_(self._remove)
@@ -292,7 +289,7 @@ class Container:
             if self._state.value < state.value:
                 self._state = state
 
-    def _finish(self, leave: bool, keep_log: bool) -> None:
+    def _finish(self, end: End) -> None:
         if self._is_forked:
             return
         with self._lock:
@@ -302,13 +299,13 @@ class Container:
         self._news.set()
         with self._ending:
             if self._state is not State.ENDED:
-                self._unwind(leave, keep_log)
+                self._unwind(end)
         # Also if another thread did the clean-up: only the main thread can restore signal handlers.
         guard.remove(self)
 
-    def _unwind(self, leave: bool, keep_log: bool) -> None:
+    def _unwind(self, end: End) -> None:
         self._advance(State.STOPPING)
-        self._end = End(leave, keep_log)
+        self._end = end
         # A docker run in another thread is left to end: cut short, its container may come later.
         if self._start_thread != threading.get_ident():
             self._start_is_over.wait(_START_S)
@@ -337,6 +334,9 @@ class Container:
             removal.stop(self._engine, self._id, self._grace_s, guard.hurry)
             if self._options.graceful_stop:
                 self.exit_code_after_sigterm = removal.exit_code(self._engine, self._id)
+        if self._end.prove_life:
+            # Beside docker rm, for which it does not wait: the engine remembers its events.
+            self._death = Ahead(lambda: last_look.death(self._engine, self._id), "events")
         if self._end.keep_log:
             with contextlib.suppress(EngineError):
                 self._last_log = self._read_log()
@@ -352,7 +352,7 @@ class Container:
         return self._engine.logs(self.name, timeout_s=min(_READ_LOG_S, self._engine.timeout_s))
 
     def _remove(self) -> bool:
-        presence = self._launch.presence
+        presence = self.launch.presence
         if presence == "none" or self._end.leave:
             return True
         self.was_removed = removal.remove(self._engine, self._id, clock.Deadline.after(_REMOVE_S), presence)

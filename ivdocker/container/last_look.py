@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
-from ivdocker.container import judge, workers
+from ivdocker.container import judge
 from ivdocker.container.reach import Reach
+from ivdocker.diagnosis import explain
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.parse import ContainerState
-from ivdocker.errors import EnvironmentFailed, InfraValidationError, ValidationFailed
+from ivdocker.errors import EnvironmentFailed, Failure, InfraValidationError, ValidationFailed
+
+log = logging.getLogger("ivdocker")
 
 _LOOK_S = 5.0
 _END_NOTICE_S = 3.0
@@ -33,5 +37,26 @@ def error(
     unreachable = reach.unreachable()
     if unreachable:
         return EnvironmentFailed(failure=unreachable)
-    killed = workers.killed(engine, name)
-    return ValidationFailed(failure=killed) if killed else None
+    return _by_events(engine, name)
+
+
+def _by_events(engine: Engine, name: str) -> InfraValidationError | None:
+    """The error for what happened to a container that still runs."""
+    try:
+        ending = engine.ending(name)
+    except EngineError:
+        return None
+    if ending.was_signalled:
+        return EnvironmentFailed(failure=explain.stopped_container(name))
+    return ValidationFailed(failure=explain.killed_worker()) if ending.ran_out_of_memory else None
+
+
+def death(engine: Engine, name: str) -> Failure | None:
+    """The failure of a container that ended before somebody told it to. None also if the engine does not say."""
+    try:
+        ending = engine.ending(name)
+    except EngineError:
+        return None
+    if ending.ran_out_of_memory:
+        log.warning("%s: the kernel killed a process of the server for lack of memory", name)
+    return explain.died(ending.exit_code) if ending.exit_code is not None and ending.was_by_itself else None

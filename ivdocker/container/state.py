@@ -23,7 +23,9 @@ class State(enum.Enum):
 
 
 class End(NamedTuple):
-    """How to end a container: :meth:`Container.stop` removes it, :meth:`Container.leave` does not."""
+    """How to end a container: :meth:`Container.stop` removes it, :meth:`Container.leave` does not. ``keep_log``: read
+    the whole log first. ``prove_life``: find out whether the server lived until it was stopped."""
 
     leave: bool
     keep_log: bool
+    prove_life: bool = False

@@ -13,9 +13,9 @@ from ivdocker.container.listening import Listening
 from ivdocker.container.tolerance import Tolerance
 from ivdocker.engine.client import Engine, EngineError
 from ivdocker.engine.logs import LogFollower
-from ivdocker.engine.parse import ContainerState
+from ivdocker.engine.parse import ContainerState, Ending
 
-_SIGKILLED, _SIGTERMED = 137, 143
+_SIGKILLED = 137
 
 _HEARTBEATS_S = (1.0, 30.0)
 """Seconds between two looks at the container while its log is still open: the first pause and the longest one. The end
@@ -175,15 +175,17 @@ class ContainerWatch:
 
     def _look(self, log_has_ended: bool) -> bool:
         """Inspect the container once. Return whether the watch is over."""
-        # Both at once: the verdict on a server that has ended waits for both.
+        # All at once: the verdict on a server that has ended waits for them.
         log = Ahead(self._read_log, "log") if log_has_ended else None
+        ending = Ahead(lambda: self._engine.ending(self._name), "events") if log_has_ended else None
         try:
             state = self._engine.inspect(self._name)
         except EngineError as error:
             return self._fail(error)
         finally:
-            if log:
+            if log and ending:
                 log.wait()
+                ending.wait()
         self._is_log_lost = self._is_log_lost or (log_has_ended and self._tolerance.is_strained)
         self._tolerance.answered()
         self.is_paused = state is not None and state.status == "paused"
@@ -196,7 +198,7 @@ class ContainerWatch:
         else:
             self.whole_log = log.result() if log else self._read_log()
             self.last_log = self.log_since(self.ready_at) if self.ready_at else None
-            self.end = self._with_events(state)
+            self.end = self._with_events(state, ending)
         return True
 
     def log_since(self, timestamp: float) -> str | None:
@@ -209,12 +211,11 @@ class ContainerWatch:
             return self._engine.logs(self._name, timeout_s=min(_READ_LOG_S, self._engine.timeout_s), since=since)
         return None
 
-    def _with_events(self, state: ContainerState) -> ContainerState:
-        """The state of a container that has ended by a signal, with what the engine's events tell of it."""
-        if state.exit_code not in (_SIGKILLED, _SIGTERMED) or state.oom_killed:
-            return state
+    def _with_events(self, state: ContainerState, ending: Ahead[Ending] | None) -> ContainerState:
+        """The state of a container that has ended, with what the engine's events tell of it."""
         with contextlib.suppress(EngineError):
-            if state.exit_code == _SIGKILLED and self._engine.ran_out_of_memory(self._name):
+            told = ending.result() if ending else self._engine.ending(self._name)
+            if state.exit_code == _SIGKILLED and told.ran_out_of_memory:
                 return state._replace(oom_killed=True)
-            return state._replace(was_signalled=self._engine.was_signalled(self._name))
+            return state._replace(was_signalled=told.was_signalled and not state.oom_killed)
         return state

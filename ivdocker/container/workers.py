@@ -12,5 +12,5 @@ from ivdocker.errors import Failure
 def killed(engine: Engine, name: str) -> Failure | None:
     """The failure, by the engine's events. None: no process was killed, or the engine does not say. One docker call."""
     with contextlib.suppress(EngineError):
-        return explain.killed_worker() if engine.ran_out_of_memory(name) else None
+        return explain.killed_worker() if engine.ending(name).ran_out_of_memory else None
     return None

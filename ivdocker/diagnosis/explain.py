@@ -109,10 +109,21 @@ def gone_container(name: str) -> Failure:
     return Failure("engine-error", text, "see who runs docker rm or docker system prune on this machine")
 
 
-def stopped_container(name: str, state: ContainerState) -> Failure:
-    """Return the failure of a container to which the engine has sent a signal for somebody else."""
-    signal_sent = signal_name(state.exit_code) or f"exit code {state.exit_code}"
-    text = f"somebody else stopped the container {name} ({signal_sent}), so nothing is known about the model"
+def died(exit_code: int) -> Failure:
+    """Return the failure of a server that ended by itself after its last answer, before it was told to."""
+    name = signal_name(exit_code)
+    how = f"exit code {exit_code}" + (f", {name}" if name else "")
+    text = f"the server ended by itself after it was ready ({how}), before it was stopped"
+    return Failure("container-exited", text, exit_code=exit_code, signal=name)
+
+
+def stopped_container(name: str, state: ContainerState | None = None) -> Failure:
+    """Return the failure of a container to which the engine has sent a signal for somebody else. ``state``: its end, if
+    it has ended."""
+    how = ""
+    if state:
+        how = f" ({signal_name(state.exit_code) or f'exit code {state.exit_code}'})"
+    text = f"somebody else stopped the container {name}{how}, so nothing is known about the model"
     return Failure("engine-error", text, "see who runs docker stop, kill or restart on this machine, and run it again")
 
 

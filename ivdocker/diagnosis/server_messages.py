@@ -32,6 +32,12 @@ SERVER_MESSAGES: tuple[LogPattern, ...] = (
         "use an image for this machine, choose the platform with --platform, or install emulation (binfmt)",
     ),
     _row(
+        r"\[FATAL tini \(\d+\)\] exec (?P<program>\S+) failed: (?P<reason>No such file or directory|Permission denied)",
+        "engine-error",
+        "the image cannot start {program}: {reason}",
+        "see whether it is the image that was meant, and the right kind of server (--server)",
+    ),
+    _row(
         r"(?i)\b(?:can only|must|has to) (?:be )?(?:run )?(?:as )?(?:pid|process (?:id|no|number)) ?1\b",
         "engine-error",
         "the image's program must be process 1, and docker's init is, which ivdocker adds",

@@ -97,10 +97,11 @@ def events(name: str) -> list[str]:
     return ["events", f"--filter=container={name}", "--since=10m", "--format={{json .}}"]
 
 
-def past_events(name: str, event: str, until: float) -> list[str]:
-    """List the events of one kind that a container had in the 24 hours before this UTC timestamp."""
+def past_events(name: str, until: float) -> list[str]:
+    """List what ended a container, or a process in it, in the 24 hours before this UTC timestamp."""
+    kinds = [f"--filter=event={event}" for event in ("die", "kill", "oom")]
     # Docker cuts a time such as 0s to whole seconds: it would leave out what has just happened.
-    return ["events", f"--filter=container={name}", f"--filter=event={event}", "--since=24h", f"--until={until:.6f}"]
+    return ["events", f"--filter=container={name}", *kinds, "--since=24h", f"--until={until:.6f}"]
 
 
 def exec(name: str, command: Sequence[str]) -> list[str]:

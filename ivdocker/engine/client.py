@@ -213,13 +213,11 @@ class Engine:
         if returncode != 0:
             raise EngineError("failed", self.command_line(words), shown_errors(bytes(errors)), returncode)
 
-    def ran_out_of_memory(self, name: str) -> bool:
-        """Whether the engine has an ``oom`` event of the container. OOMKilled is not always set. Raises EngineError."""
-        return self._has_had(name, "oom")
-
-    def was_signalled(self, name: str) -> bool:
-        """Whether the engine has sent the container a signal, as docker stop and kill do. Raises EngineError."""
-        return self._has_had(name, "kill")
+    def ending(self, name: str) -> parse.Ending:
+        """What the engine's events tell of the container's end. Raises EngineError."""
+        words = argv.past_events(name, clock.utc())
+        result = self._call(words, timeout_s=_EVENTS_S)
+        return self._parsed(words, lambda: parse.ending(result.stdout))
 
     def exec(self, name: str, command: Sequence[str], *, timeout_s: float) -> str | None:
         """Run a command in the container and return its stdout. None if the command fails. Raises EngineError."""
@@ -300,9 +298,6 @@ class Engine:
     def command_line(self, words: Sequence[str]) -> str:
         """The full command, quoted for a shell."""
         return shlex.join(self.command(words))
-
-    def _has_had(self, name: str, event: str) -> bool:
-        return bool(self._call(argv.past_events(name, event, clock.utc()), timeout_s=_EVENTS_S).stdout.strip())
 
     def _call(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -92,6 +93,21 @@ class ContainerState(NamedTuple):
         return min(self.bindings.get(port, ()), key=rank, default=None)
 
 
+class Ending(NamedTuple):
+    """What ``events`` tells of a container's end. ``exit_code``: None while it has not ended. ``was_signalled``: the
+    engine has sent it a signal, as docker stop and kill do. ``ran_out_of_memory``: the kernel has killed a process in
+    it; the flag OOMKilled is not always set."""
+
+    exit_code: int | None
+    was_signalled: bool
+    ran_out_of_memory: bool
+
+    @property
+    def was_by_itself(self) -> bool:
+        """Whether it surely ended, and nobody had asked for it."""
+        return self.exit_code is not None and not self.was_signalled
+
+
 class EngineVersion(NamedTuple):
     """The versions of the engine and its command line. ``platform``: the engine's, such as ``linux/amd64``."""
 
@@ -135,6 +151,9 @@ class Image(NamedTuple):
     labels: Mapping[str, str] = MappingProxyType({})
 
 
+_EVENT = re.compile(r" container (?P<action>\w+) (?:.*?\bexitCode=(?P<code>\d+))?")
+
+
 @contextmanager
 def _reading(command: str) -> Iterator[None]:
     """Raise Unreadable, which names the engine's command, when the decorated function cannot read the output."""
@@ -165,6 +184,15 @@ def container(output: bytes, dialect: Dialect) -> ContainerState:
         user=str((record.get("Config") or {}).get("User") or ""),
         program=str(record.get("Path") or ""),
     )
+
+
+@_reading("events")
+def ending(output: bytes) -> Ending:
+    """The end of a container in the output of ``events``, one event per line. Raises Unreadable."""
+    events = [match for line in output.decode("utf-8", "replace").splitlines() if (match := _EVENT.search(line))]
+    actions = {match["action"] for match in events}
+    codes = [int(match["code"]) for match in events if match["action"] == "die" and match["code"]]
+    return Ending(codes[-1] if codes else None, "kill" in actions, "oom" in actions)
 
 
 @_reading("stats")

@@ -36,7 +36,7 @@ class RequestFigures(NamedTuple):
     error_rate: float | None = None
     """The share of requests that failed or got a wrong response, from 0 to 1."""
     compared: int = 0
-    """The number of correct responses that were compared with an expected one."""
+    """The number of responses that were compared with an expected one."""
 
     @property
     def answered(self) -> int:

@@ -62,7 +62,7 @@ class RequestResult(NamedTuple):
 class RequestStats:
     """Counts and latencies of all requests of a run.
 
-    ``mismatched`` counts the wrong responses, ``failed`` all other failures, ``compared`` the correct responses that
+    ``mismatched`` counts the wrong responses, ``failed`` all other failures, ``compared`` the responses that
     were compared with an expected one. ``milliseconds`` has the latency of each
     response, in the order of the requests. ``model_failure`` is the first failure that is about the model,
     ``other_failure`` the first one that is not.
@@ -87,7 +87,7 @@ class RequestStats:
         self.sent += 1
         if result.milliseconds is not None:
             self.milliseconds.append(result.milliseconds)
-        self.compared += result.failure is None and result.request.is_compared
+        self.compared += result.request.is_compared and (result.failure is None or result.is_mismatch)
         if result.failure is not None:
             self.note(result.failure)
             if result.is_mismatch:
@@ -224,7 +224,10 @@ class _Sender:
             return RequestResult(request, failure=request_failure(request, "no-request", why, _NO_WAY_HINT))
         types = self._client.answer_types
         answer, failure = judge_response(request, response, self._volatile(request), types)
-        return RequestResult(request, answer, response.seconds * 1000, failure or self._undeclared(request, answer))
+        if failure is None or failure.code == "response-mismatch":
+            # It says more than a difference from what was expected.
+            failure = self._undeclared(request, answer) or failure
+        return RequestResult(request, answer, response.seconds * 1000, failure)
 
     def _undeclared(self, request: Request, answer: Any) -> Failure | None:
         """Return the failure of an answer that is not as the model's metadata declares it."""

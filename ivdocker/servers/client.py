@@ -154,6 +154,8 @@ class BaseModelServerClient(ServerProtocol, abc.ABC):
             self.endpoint.pause(pause)
         if last:
             self.endpoint.look()
+        if last and last.remedy:
+            raise UsageError(f"{last.detail}; {last.remedy}")
         raise DeadlineExceeded(failure=self._load_timeout(watch.seconds, last))
 
     def SendRequests(self, requests: list[Any]) -> None:
@@ -237,6 +239,9 @@ class BaseModelServerClient(ServerProtocol, abc.ABC):
         while not limit.expired:
             self.endpoint.pause(limit.remaining)
             self.endpoint.check()
+        if may_be_the_end:
+            # Somebody may have told it to end, and it takes its time.
+            self.endpoint.look()
         self._survived_a_break |= may_be_the_end
 
     def _metadata(self, path: str) -> Any:
@@ -314,7 +319,8 @@ class BaseModelServerClient(ServerProtocol, abc.ABC):
             return UsageError(f"{readiness.detail}; {readiness.remedy}")
         name = readiness.model or self.model_name
         text = f"model {name!r} is not available: {readiness.detail}"
-        return error_for(Failure(readiness.code, text, hint_if_denied(readiness.detail)))
+        hint = hint_if_denied(readiness.detail) or f"see docs/failures.md#{readiness.code}"
+        return error_for(Failure(readiness.code, text, hint))
 
     def _load_timeout(self, seconds: float, last: Readiness | None) -> Failure:
         detail = last.detail if last else "there was no time for a readiness probe"

@@ -38,6 +38,8 @@ def judge(response: http.Response) -> Readiness:
     """The readiness by the body of a response with status 2xx: AVAILABLE unless it says otherwise."""
     if _WEB_PAGE.search(response.body[:_LOOKED_AT].decode("utf-8", "replace")):
         return Readiness(ModelState.NOT_READY, f"a web server's page came instead of an answer: {_shown(response)}")
+    if _word(response.text[:_LOOKED_AT].strip('"\n ')) in _NOT_YET | {"false"}:
+        return Readiness(ModelState.NOT_READY, f"HTTP {response.status}, but the server says: {_shown(response)}")
     try:
         record = response.json() if len(response.body) <= _LOOKED_AT else None
     except ValueError:
@@ -47,9 +49,17 @@ def judge(response: http.Response) -> Readiness:
     words = {_word(record[key]) for key in _STATUS if isinstance(record.get(key), str)}
     if words & _NEVER:
         return Readiness(ModelState.UNAVAILABLE, f"the server says: {_shown(response)}")
-    if words & _NOT_YET or any(_is_false(record[key]) for key in _FLAGS if key in record):
+    if words & _NOT_YET or any(word.startswith("loading") for word in words) or _denies(record):
         return Readiness(ModelState.NOT_READY, f"HTTP {response.status}, but the server says: {_shown(response)}")
     return Readiness(ModelState.AVAILABLE)
+
+
+def _denies(record: dict[str, Any]) -> bool:
+    """Whether a flag, a number or an error in the body says that the server is not ready."""
+    is_busy = any(record.get(key) is True for key in ("loading", "starting", "initializing"))
+    is_bad_status = isinstance(record.get("status"), int) and record["status"] >= 400
+    has_error = isinstance(record.get("error"), str) and record["error"]
+    return bool(is_busy or is_bad_status or has_error or any(_is_false(record[key]) for key in _FLAGS if key in record))
 
 
 def _word(text: str) -> str:
@@ -57,7 +67,7 @@ def _word(text: str) -> str:
 
 
 def _is_false(value: Any) -> bool:
-    return value is False or (isinstance(value, str) and value.strip().lower() == "false")
+    return value in (False, 0) or (isinstance(value, str) and value.strip().lower() == "false")
 
 
 def _shown(response: http.Response) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ivdocker import clock
 from ivdocker.container import workers
 from ivdocker.container.container import Container
+from ivdocker.container.usage import UsageWatch
 from ivdocker.diagnosis import log_errors
 from ivdocker.diagnosis import stop as stop_diagnosis
 from ivdocker.engine.client import EngineError
@@ -101,7 +102,10 @@ class _Attempt:
             self.report.failure = self._with_evidence(error)
         finally:
             self._stop()
-        if self.report.failure is None and self._options.graceful_stop:
+        death = self._container.death() if self.report.failure is None else None
+        if death:
+            self.report.failure = self._with_evidence(InfraValidationError(failure=death))
+        elif self.report.failure is None and self._options.graceful_stop:
             exit_code, grace_s = self._container.exit_code_after_sigterm, self._options.grace_s or 0
             failure = stop_diagnosis.failure_of(exit_code, grace_s)
             self.report.failure = failure and failure.at("stop", self._container.command)
@@ -112,8 +116,8 @@ class _Attempt:
         with self._stages.timed("start") as stage:
             container.start()
             stage.text = f"{job.engine.dialect.name} run {self._binary.image}"
-        if container.pull_seconds is not None:
-            self._stages.split("start", "pull", container.pull_seconds)
+        if container.launch.pull_seconds is not None:
+            self._stages.split("start", "pull", container.launch.pull_seconds)
         deadline = clock.utc() + job.timeout_s
         with self._stages.timed("running") as stage:
             container.wait_until_running(clock.Deadline.from_utc(deadline))
@@ -150,7 +154,7 @@ class _Attempt:
     @contextmanager
     def _measured(self) -> Iterator[None]:
         """Measure the container, and count the errors in its log, until the end of the block."""
-        budgets, usage, read_log = self._job.budgets, self._container.measure(), self._container.log_so_far
+        budgets, usage, read_log = self._job.budgets, self._measure(), self._container.log_so_far
         try:
             yield
             if budgets.log_errors is not None:
@@ -159,6 +163,10 @@ class _Attempt:
             self.report.resources = usage.close(needed=budgets.memory_bytes is not None)
             self._count_errors(read_log())
             self._job.observer.measured(self.report)
+
+    def _measure(self) -> UsageWatch:
+        assert self._container.seen is not None  # since it runs
+        return UsageWatch(self._job.engine, self._container.seen)
 
     def _count_errors(self, log: str) -> None:
         """Without a log nothing is known of its errors."""
@@ -203,6 +211,9 @@ class _Attempt:
         failure = error.failure or Failure("engine-error", str(error))
         if failure.code in ("model-load-failed", "load-timeout"):
             failure = workers.killed(self._job.engine, self._container.name) or failure
+        if failure.code == "not-listening" and self._options.network == "host":
+            # There the port is this machine's, and somebody else has taken it.
+            failure = failure._replace(code="port-unavailable")
         seen = self._container.seen
         failure = model_folder.explained(failure, self._job.model, self._options, seen.user if seen else None)
         log_may_tell = not failure.is_environment and failure.code != "budget-exceeded"
@@ -218,7 +229,7 @@ class _Attempt:
         was_removed = container.was_removed
         with self._stages.timed("stop") as stage:
             report.kept = container.leave() if report.failure and self._options.keep else None
-            container.stop(keep_log=False)
+            container.stop(keep_log=False, prove_life=report.failure is None)
             report.kept_runs = report.kept is not None and self._runs(report.kept)
             report.kept_network = report.kept is not None and self._options.offline
             if report.log_errors is None:
@@ -291,7 +302,7 @@ def _asked_text(report: RunReport) -> str:
     asked = report.requests
     if not asked.sent:
         return ""
-    wrong = f", {asked.mismatched} answered wrongly" if asked.mismatched else ""
+    wrong = f", {asked.mismatched} wrong" if asked.mismatched else ""
     text = f"{asked.answered} of {plural(asked.sent, 'request')} answered"
     text += f", {asked.compared} compared with an expected answer"
     whys = [f"; no request for model {name}{why and f': {why}'}" for name, why in report.unasked.items()]

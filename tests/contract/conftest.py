@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -75,3 +78,29 @@ def runner(binary: TensorFlowServing) -> Iterator[RunnerFactory]:
     yield make
     for each in made:
         each.Stop()
+
+
+ENTRYPOINT = 'ENTRYPOINT ["/start"]'
+
+BuildImage = Callable[..., str]
+
+
+@pytest.fixture
+def image_with(engine: Engine, tmp_path: Path) -> Iterator[BuildImage]:
+    """Builds an image whose entrypoint is this script."""
+    made: list[str] = []
+
+    def build(script: str, dockerfile: str = ENTRYPOINT) -> str:
+        context = tmp_path / "context"
+        context.mkdir()
+        (context / "start").write_text(script)
+        (context / "start").chmod(0o755)
+        lines = [f"FROM {engine.image}", "COPY start /start", dockerfile]
+        (context / "Dockerfile").write_text("\n".join(lines))
+        made.append(f"ivdocker-test/{uuid.uuid4().hex[:12]}:1")
+        engine.docker("build", "--quiet", f"--tag={made[-1]}", str(context))
+        return made[-1]
+
+    yield build
+    for each in made:
+        subprocess.run(["docker", "rmi", "--force", each], capture_output=True, check=False)

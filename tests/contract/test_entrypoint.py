@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import uuid
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import ivdocker
 from ivdocker import RunOptions
-from tests.conftest import Engine, ModelFactory
+from tests.conftest import ModelFactory
+from tests.contract.conftest import ENTRYPOINT, BuildImage
 
 pytestmark = pytest.mark.parametrize("engine", ["docker"], indirect=True)
 START = 'exec tensorflow_model_server --port=8500 --rest_api_port=8501 --model_name="$MODEL_NAME" \\\n'
 START += '  --model_base_path="$MODEL_BASE_PATH/$MODEL_NAME" "$@"\n'
-
-ENTRYPOINT = 'ENTRYPOINT ["/start"]'
-
-BuildImage = Callable[..., str]
-
-
-@pytest.fixture
-def image_with(engine: Engine, tmp_path: Path) -> Iterator[BuildImage]:
-    """Builds an image whose entrypoint is this script."""
-    made: list[str] = []
-
-    def build(script: str, dockerfile: str = ENTRYPOINT) -> str:
-        context = tmp_path / "context"
-        context.mkdir()
-        (context / "start").write_text(script)
-        (context / "start").chmod(0o755)
-        lines = [f"FROM {engine.image}", "COPY start /start", dockerfile]
-        (context / "Dockerfile").write_text("\n".join(lines))
-        made.append(f"ivdocker-test/{uuid.uuid4().hex[:12]}:1")
-        engine.docker("build", "--quiet", f"--tag={made[-1]}", str(context))
-        return made[-1]
-
-    yield build
-    for each in made:
-        subprocess.run(["docker", "rmi", "--force", each], capture_output=True, check=False)
 
 
 def validated(image: str, model: Path, init: bool | None = None) -> ivdocker.Report:

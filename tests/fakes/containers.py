@@ -113,6 +113,9 @@ class Container:
         """False when somebody else was faster."""
         import shutil  # it costs 10 ms, and most calls remove nothing
 
+        if self.was_signalled:
+            for name in (self.record["name"], self.record["id"]):
+                _remember_signal(self.folder, name)
         doomed = f"{self.folder}.{os.getpid()}.removed"
         try:
             os.rename(self.folder, doomed)
@@ -171,6 +174,18 @@ def create(state: str, record: dict[str, Any]) -> Container:
         raise Conflict(Container(folder).record["id"]) from None
     _write(os.path.join(folder, "record"), record)
     return Container(folder)
+
+
+def _remember_signal(folder: str, name: str) -> None:
+    """An engine remembers its events also when the container is gone."""
+    memory = os.path.join(os.path.dirname(os.path.dirname(folder)), "signalled")
+    os.makedirs(memory, exist_ok=True)
+    os.close(os.open(os.path.join(memory, name), os.O_CREAT, 0o600))
+
+
+def was_signalled(state: str, name: str) -> bool:
+    """Whether a container that is gone was sent a signal."""
+    return os.path.exists(os.path.join(state, "signalled", name))
 
 
 def find(state: str, name: str) -> Container | None:

@@ -131,13 +131,19 @@ def events(state: str, argv: list[str]) -> Answer:
     return 0, "", ""
 
 
-def _past_events(state: str, about: str, event: str, since: str, until: str) -> Answer:
-    if since != "--since=24h" or not until.startswith("--until="):
-        _unknown([about, event, since, until])
-    found = containers.find(state, about.removeprefix("--filter=container="))
-    kind = event.removeprefix("--filter=event=")
-    had = {"oom": bool(found and found.end and found.end["oom_killed"]), "kill": bool(found and found.was_signalled)}
-    return 0, f"{_time(time.time())} container {kind} {about}\n" if had[kind] else "", ""
+def _past_events(state: str, *flags: str) -> Answer:
+    about, *kinds, since, _until = flags
+    if kinds != [f"--filter=event={kind}" for kind in ("die", "kill", "oom")] or since != "--since=24h":
+        _unknown([*flags])
+    name = about.removeprefix("--filter=container=")
+    found = containers.find(state, name)
+    end = found.end if found else None
+    had = {"oom": end is not None and end["oom_killed"]}
+    had["kill"] = containers.was_signalled(state, name) or bool(found and found.was_signalled)
+    lines = [f"{_time(time.time())} container {kind} {name} (name=x)\n" for kind in ("kill", "oom") if had[kind]]
+    if end is not None:
+        lines.append(f"{_time(time.time())} container die {name} (exitCode={end['code']}, name=x)\n")
+    return 0, "".join(lines), ""
 
 
 def exec_(state: str, argv: list[str]) -> Answer:

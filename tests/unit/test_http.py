@@ -50,6 +50,12 @@ def failed(reply: bytes, hold: bool = False, seconds: float = 5.0) -> HttpError:
         return failing(port, seconds)
 
 
+@pytest.mark.parametrize("interim", [b"100 Continue", b"102 Processing", b"103 Early Hints\r\nLink: </x>; rel=preload"])
+def test_an_interim_answer_is_not_the_answer(interim: bytes) -> None:
+    got = answered(b"HTTP/1.1 " + interim + b"\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    assert (got.status, got.body) == (200, b"{}")
+
+
 def test_an_answer_is_status_and_whole_body() -> None:
     with model_server() as server:
         server.on("GET /v1", {"state": "ü"})

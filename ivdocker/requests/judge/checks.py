@@ -13,9 +13,13 @@ from ivdocker.requests.model import Request
 from ivdocker.text import one_line
 
 _ABOUT_ERRORS = frozenset(
-    {"code", "detail", "details", "error", "errors", "message", "object", "param", "status", "type"}
+    {"body", "code", "detail", "details", "error", "error_message", "errormessage", "errors", "exception", "message"}
+    | {"object", "ok", "param", "reason", "stacktrace", "status", "statuscode", "success", "traceback", "type"}
 )
-"""The keys of a response that is about an error and nothing else."""
+"""The keys, in small letters, of a response that is about an error and nothing else."""
+
+_SAY_ERROR = ("error", "error_message", "errormessage", "exception", "traceback", "stacktrace")
+"""Those of them whose text is an error."""
 
 
 def error_in(request: Request, answer: Any) -> str | None:
@@ -53,10 +57,19 @@ def _error(answer: dict[str, Any]) -> str | None:
     if answer.get("object") == "error":
         return _text(answer)
     # "failed" alone can be what a model predicts.
+    alone = {key.lower(): value for key, value in answer.items()}
+    if set(alone) <= _ABOUT_ERRORS:
+        said = next((alone[key] for key in _SAY_ERROR if isinstance(alone.get(key), str) and alone[key]), None)
+        if said or alone.get("success") is False or alone.get("ok") is False or _is_bad_status(alone.get("statuscode")):
+            return _text(said or answer)
     has_failed = {"error": True, "failed": len(answer) > 1, "failure": len(answer) > 1}.get(str(status).lower(), False)
     if has_failed and ("error" in answer or set(answer) <= _ABOUT_ERRORS):
         return f"its status is {status!r}" + (f": {_text(answer)}" if "message" in answer else "")
     return None
+
+
+def _is_bad_status(code: Any) -> bool:
+    return isinstance(code, int) and code >= 400
 
 
 def _error_in_all(items: Any) -> str | None:
@@ -87,7 +100,13 @@ def wrong_content(request: Request, answer: Any) -> str | None:
     Wrong are: NaN and infinities, a batch of another size than the request's, and an empty list of outputs. Whatever
     ``expect`` contains is allowed, because it was compared.
     """
+    if request.expect is None and (answer is None or _is_null_list(answer)):
+        return "at $: there is no answer in it, only null"
     return _not_finite(request, answer) or _wrong_batch(request, answer) or _no_outputs(request, answer)
+
+
+def _is_null_list(answer: Any) -> bool:
+    return isinstance(answer, dict) and any(key in answer and answer[key] is None for key in ("predictions", "outputs"))
 
 
 def _not_finite(request: Request, answer: Any) -> str | None:

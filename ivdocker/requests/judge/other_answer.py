@@ -19,7 +19,11 @@ _TABLES = ("text/csv", "text/tab-separated-values")
 _IS_TEXT = re.compile(r"text/.*|.*[/+](xml|yaml|csv)")
 _IS_PAGE = re.compile(r"\s*<(!doctype|html)\b", re.IGNORECASE)
 _IS_JSON = re.compile(r"application/json|.*\+json")
-_SAYS_ERROR = re.compile(r"\s*(Traceback \(most recent call last\)|(internal server )?error\b)", re.IGNORECASE)
+_SAYS_ERROR = re.compile(
+    r"\s*(Traceback \(most recent call last\)|(internal server )?error\b|([A-Za-z_]\w*\.)*\w*(error|exception): "
+    r"|5\d\d (internal server error|bad gateway|service unavailable|gateway time-?out)|upstream connect error)",
+    re.IGNORECASE,
+)
 
 
 def is_wanted(request: Request) -> bool:

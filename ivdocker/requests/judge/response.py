@@ -32,6 +32,7 @@ _HINTS_BY_ORIGIN: dict[tuple[str, str], str] = {
 }
 _UNKNOWN_VALUES_HINT = "give requests with values that the model takes: --requests FILE"
 _CONTENT_HINT = "if this response is correct, write it as 'expect' in a line of a requests file"
+_EXACT_HINT = "if the response is correct, change 'expect'; if it does not matter, leave it out with 'ignore'"
 _DETERMINISTIC_HINT = (
     "if the responses may differ, leave out --deterministic; otherwise check the model's seeds and its dropout"
 )
@@ -79,7 +80,8 @@ def check_answer(request: Request, answer: Any, status: int, volatile_paths: tup
         ignore = (*request.ignore, *volatile_paths)
         difference = first_difference(request.expect, answer, *request.tolerance, ignore)
         if difference:
-            return request_failure(request, "response-mismatch", f"wrong response {difference}")
+            hint = None if "number differs" in difference else _EXACT_HINT
+            return request_failure(request, "response-mismatch", f"wrong response {difference}", hint)
     wrong = checks.wrong_content(request, answer)
     if wrong:
         return request_failure(request, "response-mismatch", f"wrong response {wrong}", _CONTENT_HINT)

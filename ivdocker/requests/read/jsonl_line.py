@@ -28,6 +28,8 @@ def request_of(record: Any, where: str, folder: str) -> Request:
     if not isinstance(record, (dict, list)):
         raise _not_allowed(f"{where}: a request body", "a JSON object", record)
     if not (isinstance(record, dict) and ("request" in record or "file" in record)):
+        if isinstance(record, dict) and "expect" in record:
+            raise UsageError(f"{where}: 'expect' needs 'request' beside it: {{\"request\": BODY, \"expect\": ANSWER}}")
         return Request(record, where)
     wrapper = "request" if "request" in record else "file"
     unknown = sorted(set(record) - _KEYS)

@@ -9,6 +9,7 @@ from ivdocker.diagnosis.server_messages import SERVER_MESSAGES
 from tests.unit.diagnosis.helpers import ended, first_row, flaws, log_patterns
 
 SAMPLES = [
+    ("[FATAL tini (7)] exec tritonserver failed: No such file or directory", "engine-error"),
     ("s6-overlay-suexec: fatal: can only run as pid 1", "engine-error"),
     ("runit: fatal: must be run as process no 1.", "engine-error"),
     ("exec /usr/bin/tf_serving_entrypoint.sh: exec format error", "platform-mismatch"),

@@ -197,7 +197,7 @@ def test_a_tally_counts_failed_and_mismatched_apart_and_keeps_the_first_failure(
 
 def test_the_answers_that_were_compared_with_something_are_counted() -> None:
     _, tally = sent((200, {"y": 1}), (200, {"y": 2}), expect={"y": 1})
-    assert (tally.sent, tally.compared) == (2, 1)
+    assert (tally.sent, tally.compared) == (2, 2)
     assert sent((200, {"y": 1}))[1].compared == 0
 
 

@@ -76,7 +76,10 @@ def test_waiting_ends_at_once_when_the_model_cannot_load() -> None:
     assert str(caught.value) == "model 'm' is not available: INTERNAL: rotten"
 
 
-@pytest.mark.parametrize(("reason", "hint"), [("/models/m; Permission denied", MAY_NOT_READ), ("rotten", None)])
+@pytest.mark.parametrize(
+    ("reason", "hint"),
+    [("/models/m; Permission denied", MAY_NOT_READ), ("rotten", "see docs/failures.md#model-load-failed")],
+)
 def test_a_running_server_that_may_not_read_the_model_has_a_hint(reason: str, hint: str | None) -> None:
     with model_server() as server:
         server.on(STATUS, statuses(version("END", "PERMISSION_DENIED", reason)))

@@ -37,6 +37,11 @@ V2 = {"inputs": [{"name": "x", "shape": [2], "datatype": "FP32", "data": [1.0, 2
         ({"status": "error"}, "its status is 'error'"),
         ({"status": "error", "message": "no GPU"}, "its status is 'error': no GPU"),
         ({"status": "failed", "detail": "x"}, "its status is 'failed'"),
+        ({"success": False, "message": "no luck"}, "no luck"),
+        ({"exception": "ValueError: x"}, "ValueError: x"),
+        ({"Error": "x"}, "x"),
+        ({"error_message": "x"}, "x"),
+        ({"statusCode": 500, "body": "boom"}, '{"statusCode": 500, "body": "boom"}'),
         ([{"error": "in a list"}], "in a list"),
         ({"predictions": [{"error": "one"}, {"error": "two"}]}, "one"),
         ({"outputs": [{"status": "error", "message": "bad"}]}, "its status is 'error': bad"),
@@ -62,6 +67,10 @@ def test_an_error_in_an_answer_is_found(answer: Any, text: str) -> None:
         [{"error": "0.3", "label": "cat"}],
         {"errors": [0.1, 0.2]},
         {"errors": []},
+        {"success": True, "message": "x"},
+        {"ok": False, "score": 0.1},
+        {"statusCode": 200, "body": "x"},
+        {"reason": "x"},
         {"status": "error", "score": 0.9},
         {"choices": []},
         {"object": "list", "data": []},
@@ -207,3 +216,9 @@ def test_null_among_numbers_is_nan(answer: Any, place: str) -> None:
 )
 def test_other_nulls_are_values(answer: Any) -> None:
     assert wrong_content(request({"instances": [1.0, 2.0]}), answer) is None
+
+
+@pytest.mark.parametrize("answer", [None, {"predictions": None}, {"outputs": None}])
+def test_null_is_no_answer_unless_it_is_expected(answer: Any) -> None:
+    assert wrong_content(request(), answer) == "at $: there is no answer in it, only null"
+    assert wrong_content(request(expect={"x": 1}), answer) is None

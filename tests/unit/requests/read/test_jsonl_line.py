@@ -51,6 +51,7 @@ def test_blank_lines_and_foreign_line_ends_are_passed_over_and_still_counted(tmp
         ("5", ":1: a request body must be a JSON object, not 5"),
         ('"text"', ':1: a request body must be a JSON object, not "text"'),
         ("null", ":1: a request body must be a JSON object, not null"),
+        ('{"instances": [1], "expect": {}}', ":1: 'expect' needs 'request' beside it"),
         ('{"request": {}, "expected": {}}', ":1: unknown key 'expected' beside 'request'"),
         ('{"request": {}, "rtol": -1}', ":1: rtol must be a number of at least 0, not -1"),
         ('{"request": {}, "atol": "1"}', ':1: atol must be a number of at least 0, not "1"'),
