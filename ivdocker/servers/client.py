@@ -35,9 +35,6 @@ METADATA_TIMEOUT_S = 10.0
 REQUEST_TIMEOUT_S = 60.0
 """Seconds that one request may take by default."""
 
-_IDLE_S = 3.0
-"""Seconds that a server must do nothing until its answer to a readiness probe is believed to be its last word."""
-
 _END_NOTICE_S = 3.0
 """Seconds to wait, after a connection broke, for the engine to report that the container has ended."""
 
@@ -127,15 +124,12 @@ class BaseModelServerClient(ServerProtocol, abc.ABC):
         longest = _longest_pause(polling_interval_sec)
         pauses, asked = clock.pauses(), clock.Stopwatch()
         last: Readiness | None = None
-        busy = clock.Stopwatch()
         while not limit.expired:
             self.endpoint.check()
             # Never the whole rest: what comes true shortly before the deadline must be seen.
             pause = min(next(pauses), longest, limit.remaining * 0.9)
             # An idle server is asked too, but seldom: in case what says so is wrong.
-            is_idle = self.endpoint.is_idle()
-            busy = busy if is_idle else clock.Stopwatch()
-            if is_idle and asked.seconds < watch.seconds / 4 and limit.remaining > 1:
+            if self.endpoint.is_idle() and asked.seconds < watch.seconds / 4 and limit.remaining > 1:
                 self.endpoint.pause(pause)
                 continue
             readiness, asked = self.probe(limit.earlier(PROBE_TIMEOUT_S)), clock.Stopwatch()
@@ -147,8 +141,6 @@ class BaseModelServerClient(ServerProtocol, abc.ABC):
                 self.endpoint.check()
                 self.endpoint.vouch()
                 raise self._unavailable(readiness)
-            if readiness.remedy and busy.seconds > _IDLE_S:
-                raise UsageError(f"{readiness.detail}; {readiness.remedy}")
             # A probe that the deadline cut short says less than the one before it.
             last = readiness if last is None or limit.remaining else last
             self.endpoint.pause(pause)

@@ -24,7 +24,7 @@ class Readiness(NamedTuple):
 
     ``detail`` completes the sentence "the model is not ready: ...". ``code``: the failure code of an UNAVAILABLE model.
     ``model``: which of several models the result is about; None when that is not known. ``remedy``: what the user can
-    do if the probe asks in the wrong place; it does if the model is UNAVAILABLE, or the server idle while NOT_READY.
+    do if the probe asks in the wrong place; it does if the model is UNAVAILABLE, or still NOT_READY at the deadline.
     """
 
     state: ModelState

@@ -79,7 +79,7 @@ def exceeded(budgets: Budgets, run: RunReport) -> Failure | None:
 
 def load_exceeded(budgets: Budgets, timeout: Failure) -> Failure:
     """The failure of a model that was not ready when its budget was used up. ``timeout``: what the wait said then."""
-    text = f"loading takes longer than {budgets.load_seconds:.4g} s, which was allowed"
+    text = f"loading took more than {budgets.load_seconds:.4g} s, which was allowed"
     return Failure("budget-exceeded", f"{text} ({timeout.message})", _RAISE)
 
 

@@ -121,5 +121,5 @@ def test_a_load_that_has_used_its_budget_up_is_not_waited_for(engine: Engine, mo
     assert report.verdict == "not_blessed"
     assert run.failure is not None
     assert run.failure.code == "budget-exceeded"
-    assert run.failure.message.startswith("loading takes longer than 1 s, which was allowed (model ")
+    assert run.failure.message.startswith("loading took more than 1 s, which was allowed (model ")
     assert report.seconds < 100

@@ -166,7 +166,7 @@ def test_inspect_of_a_container_that_vanished(engine: Engine, model: ModelFactor
     engine.faults({"verb": "inspect", "nth": 1, "vanish": True})
     failure = validate(engine, model())
     assert failure is not None
-    assert failure.code == "container-exited"
+    assert failure.code == "engine-error"
     assert "gone" in failure.message
     assert "No such container" not in "".join(failure.log_tail)
 

@@ -133,11 +133,11 @@ def test_what_no_check_can_be_is_named_before_a_run(checks: Checks, words: str, 
 
 
 @pytest.mark.parametrize("engine", ["docker"], indirect=True)
-def test_a_ready_path_that_an_idle_server_does_not_have_is_the_callers(
+def test_a_ready_path_that_the_server_does_not_have_is_the_callers(
     engine: Engine, model: ModelFactory, cli: Cli
 ) -> None:
     routes = ["--server", "http", "--port", "8501", "--ready-path", "/v9/ready", "--env", "MODEL_NAME=half_plus_two"]
-    done = cli("validate", model(), "--image", engine.image, *routes, "--timeout", "300", timeout=100)
+    done = cli("validate", model(), "--image", engine.image, *routes, "--timeout", "4")
     assert done.returncode == 2, done.stderr
     assert "HTTP 404 on /v9/ready" in done.stderr
     assert "give a path that the server has with --ready-path" in done.stderr
