@@ -67,7 +67,11 @@ def as_tfx_errors() -> Iterator[None]:
 
 
 def _is_environments(error: errors.InfraValidationError) -> bool:
-    return error.failure is not None and error.failure.is_environment
+    failure = error.failure
+    if failure is None or not failure.is_environment:
+        return False
+    # An error that was made from a text alone carries this failure, and only its class means something.
+    return failure != errors.Failure("engine-error", str(error))
 
 
 def _text(error: errors.InfraValidationError) -> str:
