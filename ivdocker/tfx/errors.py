@@ -67,7 +67,8 @@ def as_tfx_errors() -> Iterator[None]:
 
 
 def _is_environments(error: errors.InfraValidationError) -> bool:
-    failure = error.failure
+    # A container that is gone is JobAborted, as TFX's own tests have it, though nothing is known about the model.
+    failure = error.failure if isinstance(error, errors.DeadlineExceeded) else None
     if failure is None or not failure.is_environment:
         return False
     # An error that was made from a text alone carries this failure, and only its class means something.
