@@ -216,8 +216,8 @@ class Container:
 
     @property
     def _id(self) -> str:
-        """The container's ID once it is known: somebody else may change its name."""
-        return self.seen.id if self.seen else self.name
+        """The container's ID once it runs: somebody else may change its name."""
+        return self.seen.id if self.seen and self._endpoint else self.name
 
     @cached_property
     def _server(self) -> Server:
