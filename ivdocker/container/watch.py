@@ -29,6 +29,9 @@ _READ_LOG_S = 10.0
 _AFTER_LOG_END_S = 0.02
 _UNREADABLE_LOG_S = 0.2
 _LAST_LINES_S = 1.0
+_EVENT_TRIES = 3
+_EVENT_PAUSE_S = 0.1
+"""An engine may tell of a container's end before its events do."""
 
 
 class ContainerWatch:
@@ -215,6 +218,14 @@ class ContainerWatch:
         """The state of a container that has ended, with what the engine's events tell of it."""
         with contextlib.suppress(EngineError):
             told = ending.result() if ending else self._engine.ending(self._name)
+            for _ in range(_EVENT_TRIES):
+                if told.exit_code is not None:
+                    break
+                self._closing.wait(_EVENT_PAUSE_S)
+                told = self._engine.ending(self._name)
+            if told.exit_code is None and self._engine.dialect.name == "docker":
+                # An engine that was restarted has forgotten its events, and may have ended the container.
+                return state._replace(was_signalled=not state.oom_killed)
             if state.exit_code == _SIGKILLED and told.ran_out_of_memory:
                 return state._replace(oom_killed=True)
             return state._replace(was_signalled=told.was_signalled and not state.oom_killed)

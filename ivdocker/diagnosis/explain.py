@@ -123,7 +123,7 @@ def stopped_container(name: str, state: ContainerState | None = None) -> Failure
     how = ""
     if state:
         how = f" ({signal_name(state.exit_code) or f'exit code {state.exit_code}'})"
-    text = f"somebody else stopped the container {name}{how}, so nothing is known about the model"
+    text = f"somebody else stopped the container {name}{how}, or the engine itself, so nothing is known about the model"
     return Failure("engine-error", text, "see who runs docker stop, kill or restart on this machine, and run it again")
 
 

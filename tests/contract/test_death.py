@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from pathlib import Path
 
@@ -102,4 +101,4 @@ def test_a_server_that_somebody_ends_between_two_requests_gets_no_verdict(
     assert report.verdict == "no_verdict"
     assert report.runs[0].failure is not None
     assert "somebody else" in report.runs[0].failure.message
-    assert subprocess.run(["docker", "ps", "-aq", f"--filter=ancestor={image}"], capture_output=True).stdout == b""
+    assert engine.containers() == []
