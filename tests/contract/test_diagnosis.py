@@ -65,7 +65,8 @@ def test_a_line_that_would_be_fatal_is_not_after_the_model_is_ready(
 
 
 def test_of_a_request_that_failed_its_own_log_is_shown(engine: Engine, model: ModelFactory, tmp_path: Path) -> None:
-    folder = model(log_of_request=[TRACE, ROTTEN])
+    # The engine may take a moment to get what the server writes.
+    folder = model(log_of_request=[TRACE, ROTTEN], request_seconds=0.5)
     bodies = [{"instances": [1.0]}, {"instances": "x"}, {"instances": [1.0]}]
     failure = failure_of(folder, engine, requests_file(tmp_path, *bodies))
     assert failure.code == "request-failed"
