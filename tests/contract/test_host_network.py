@@ -73,7 +73,9 @@ def load(runner: ivdocker.LocalDockerRunner, binary: OnHost) -> None:
 
 def test_a_server_that_has_its_port_is_ready(engine: Engine, model: ModelFactory, runner: RunnerFactory) -> None:
     binary = OnHost(engine.image, free_port())
-    load(runner(model(load_seconds=0.3), binary=binary, network="host"), binary)
+    run = runner(model(load_seconds=0.3), binary=binary, network="host")
+    load(run, binary)
+    assert str(binary.ports["http"]) in (run.GetLogs() or "")
 
 
 def test_a_taken_port_is_said_before_the_start(engine: Engine, model: ModelFactory, runner: RunnerFactory) -> None:
